@@ -1,0 +1,242 @@
+"""The Python client: one asynchronous implementation, and a synchronous face of it that has the same methods."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import Any, Self
+
+from jupyter_uml.client.arguments import Conversation, to_messages, to_params, to_settings
+from jupyter_uml.client.discover import Server, discover
+from jupyter_uml.client.loop_thread import LoopThread
+from jupyter_uml.client.stream import Answer, AsyncStream, Stream
+from jupyter_uml.client.transport import Transport
+from jupyter_uml.errors import ConnectionFailed, InvalidRequest
+from jupyter_uml.types import Chunk, GenerateRequest, ModelStatus
+
+DEMO = "demo"
+
+
+class AsyncUniversalClient:
+    """Loads models and asks them.
+
+    Without arguments it finds the Jupyter server that it runs under, and where there is none it runs the models in
+    child processes of this one. `url` is the base of a server's routes, such as `http://127.0.0.1:8888/uml`.
+    All methods raise UmlErrors only.
+    """
+
+    def __init__(
+        self, url: str | None = None, api_key: str | None = None, *, transport: Transport | None = None
+    ) -> None:
+        self._server = Server(url, api_key, "argument") if url else None
+        self._given = transport
+        self._transport = transport
+        self._pid = os.getpid()
+        self._last_used: str | None = None
+
+    async def transport(self) -> Transport:
+        """The way to the models, found at the first call. A forked process opens its own."""
+        if self._pid != os.getpid():
+            if self._given is not None:
+                raise ConnectionFailed(
+                    "After a fork, a client with a transport of its own is of no use; make a new one."
+                )
+            self._transport, self._pid = None, os.getpid()
+        if self._transport is None:
+            self._transport = await self._open()
+        return self._transport
+
+    async def server(self) -> Server | None:
+        """The server that is used; None where the models run in this process."""
+        if self._server is None and self._given is None:
+            await self.transport()
+        return self._server
+
+    async def _open(self) -> Transport:
+        if self._server is None:
+            self._server = await discover()
+        if self._server is None:
+            from jupyter_uml.client.local_transport import LocalTransport
+
+            return LocalTransport()
+        from jupyter_uml.client.http_transport import HTTPTransport
+
+        return HTTPTransport(self._server.url, self._server.api_key)
+
+    # --- models ---------------------------------------------------------------------------------
+
+    async def health(self) -> dict[str, Any]:
+        """`{"status", "loaded": [ids], "memory": {"total_bytes", "available_bytes"}}`."""
+        return await (await self.transport()).health()
+
+    async def models(self) -> list[ModelStatus]:
+        return await (await self.transport()).models()
+
+    async def model(self, model: str) -> ModelStatus:
+        return await (await self.transport()).model(model)
+
+    async def load(self, model: str, *, wait: bool = True, **settings: Any) -> ModelStatus:
+        """Loads a model, or returns at once when it is loaded. `settings` are the fields of `LoadSettings`."""
+        status = await (await self.transport()).load(model, to_settings(settings), wait)
+        self._last_used = model
+        return status
+
+    async def unload(self, model: str, force: bool = False) -> ModelStatus:
+        """Gives the model's memory back, after the answers under way, or with `force` at once."""
+        return await (await self.transport()).unload(model, force)
+
+    async def default_model(self) -> str:
+        """The model that is used where none is named: the one last used of those loaded, else the demo model, else
+        the only one there is."""
+        rows = await self.models()
+        known = [row.id for row in rows]
+        loaded = [row.id for row in rows if row.state in ("loaded", "restarting")]
+        if loaded:
+            return self._last_used if self._last_used in loaded else loaded[0]
+        if DEMO in known:
+            return DEMO
+        if len(known) == 1:
+            return known[0]
+        raise InvalidRequest(f"Say which model: {', '.join(known) or 'none was found'}.", param="model")
+
+    # --- answers --------------------------------------------------------------------------------
+
+    async def chat(
+        self, messages: Conversation, *, model: str | None = None, system: str | None = None, **sampling: Any
+    ) -> Answer:
+        """The answer to a question (a string) or a conversation (a list of messages).
+
+        `sampling` are the fields of `SamplingParams`: max_tokens, temperature, seed, stop and so on.
+        """
+        return await _whole(self.stream(messages, model=model, system=system, **sampling))
+
+    async def complete(self, prompt: str, *, model: str | None = None, **sampling: Any) -> Answer:
+        """How the text goes on after `prompt`, without a chat template."""
+        request = GenerateRequest(_new_id(), model or "", prompt=prompt, params=to_params(sampling))
+        return await _whole(self.generate(request))
+
+    def stream(
+        self, messages: Conversation, *, model: str | None = None, system: str | None = None, **sampling: Any
+    ) -> AsyncStream:
+        """As `chat`, piece by piece. Use it in a `with` block: leaving that early stops the engine."""
+        request = GenerateRequest(
+            _new_id(), model or "", messages=to_messages(messages, system), params=to_params(sampling)
+        )
+        return self.generate(request)
+
+    def generate(self, request: GenerateRequest) -> AsyncStream:
+        """The stream of a native request; an empty `model` stands for the default one."""
+        return AsyncStream(request, self._begin)
+
+    async def _begin(self, request: GenerateRequest) -> tuple[str, AsyncGenerator[Chunk, None]]:
+        transport = await self.transport()
+        self._last_used = model = request.model or await self.default_model()
+        return model, transport.generate(replace(request, model=model))
+
+    # --- the end --------------------------------------------------------------------------------
+
+    async def aclose(self) -> None:
+        """Closes the connections; where the models run in this process, unloads them with its last client."""
+        transport, self._transport = self._transport, self._given
+        if transport is not None and self._pid == os.getpid():
+            await transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+
+class UniversalClient:
+    """`AsyncUniversalClient` for synchronous code, notebooks included: the same methods, each waits for its result.
+
+    `aio` is the asynchronous client underneath; it belongs to the event loop of `background`.
+    """
+
+    def __init__(
+        self, url: str | None = None, api_key: str | None = None, *, transport: Transport | None = None
+    ) -> None:
+        self.aio = AsyncUniversalClient(url, api_key, transport=transport)
+        self._thread: LoopThread | None = None
+
+    @property
+    def background(self) -> LoopThread:
+        """The thread that this client's calls run on."""
+        if self._thread is None or self._thread.pid != os.getpid():
+            self._thread = LoopThread.acquire()
+        return self._thread
+
+    def server(self) -> Server | None:
+        return self.background.run(self.aio.server())
+
+    def health(self) -> dict[str, Any]:
+        return self.background.run(self.aio.health())
+
+    def models(self) -> list[ModelStatus]:
+        return self.background.run(self.aio.models())
+
+    def model(self, model: str) -> ModelStatus:
+        return self.background.run(self.aio.model(model))
+
+    def load(self, model: str, *, wait: bool = True, **settings: Any) -> ModelStatus:
+        return self.background.run(self.aio.load(model, wait=wait, **settings))
+
+    def unload(self, model: str, force: bool = False) -> ModelStatus:
+        return self.background.run(self.aio.unload(model, force))
+
+    def default_model(self) -> str:
+        return self.background.run(self.aio.default_model())
+
+    def chat(
+        self, messages: Conversation, *, model: str | None = None, system: str | None = None, **sampling: Any
+    ) -> Answer:
+        return self.background.run(self.aio.chat(messages, model=model, system=system, **sampling))
+
+    def complete(self, prompt: str, *, model: str | None = None, **sampling: Any) -> Answer:
+        return self.background.run(self.aio.complete(prompt, model=model, **sampling))
+
+    def stream(
+        self, messages: Conversation, *, model: str | None = None, system: str | None = None, **sampling: Any
+    ) -> Stream:
+        return Stream(self.background, self.aio.stream(messages, model=model, system=system, **sampling))
+
+    def generate(self, request: GenerateRequest) -> Stream:
+        return Stream(self.background, self.aio.generate(request))
+
+    def close(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None and thread.pid == os.getpid():
+            try:
+                thread.run(self.aio.aclose())
+            finally:
+                thread.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+async def _whole(stream: AsyncStream) -> Answer:
+    async with stream:
+        async for _ in stream:
+            pass
+    return stream.answer
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
+
+def _share_docstrings() -> None:
+    for name, method in vars(UniversalClient).items():
+        source = getattr(AsyncUniversalClient, name, None)
+        if not name.startswith("_") and source is not None and not method.__doc__:
+            method.__doc__ = source.__doc__
+
+
+_share_docstrings()

@@ -1,0 +1,181 @@
+"""The transport to a jupyter_uml server, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import httpx2
+
+from jupyter_uml.client.http_errors import error_of, parsed
+from jupyter_uml.client.retry import RetryPolicy, with_retries
+from jupyter_uml.client.sse import SSEDecoder
+from jupyter_uml.client.wire import ChunkAssembler, request_body, request_path
+from jupyter_uml.errors import AuthenticationFailed, ConnectionFailed, InvalidRequest, StreamInterrupted
+from jupyter_uml.types import Chunk, GenerateRequest, LoadSettings, ModelStatus
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 30.0  # of calls that the server answers at once
+SILENCE_SECONDS = 60.0  # the server sends a heartbeat every 10 s
+
+_NO_SERVER = (
+    "No jupyter_uml server answered. Is it running? Start JupyterLab with jupyter_uml installed, or `jupyter uml`, "
+    "and check the client's url."
+)
+_CUT = "The connection to the server was lost before the answer was whole."
+
+
+class HTTPTransport:
+    """`url` is the base of jupyter_uml's routes, such as `http://127.0.0.1:8888/uml`.
+
+    `silence` bounds the wait between two signs of life of a stream that has begun, in seconds. Before that there is
+    no limit: the server may be loading the model.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None = None,
+        *,
+        retry: RetryPolicy | None = None,
+        silence: float = SILENCE_SECONDS,
+    ) -> None:
+        if api_key is not None and not (api_key.isascii() and api_key.isprintable()):
+            raise AuthenticationFailed("The key or token has characters that no key has.")
+        self.url = base_url(url)
+        self.api_key = api_key
+        self._retry = retry or RetryPolicy()
+        self._silence = silence
+        self._http: httpx2.AsyncClient | None = None
+
+    async def health(self) -> dict[str, Any]:
+        return await self._json("GET", "health")
+
+    async def models(self) -> list[ModelStatus]:
+        return [ModelStatus.from_dict(row) for row in (await self._json("GET", "models"))["models"]]
+
+    async def model(self, model: str) -> ModelStatus:
+        return ModelStatus.from_dict(await self._json("GET", f"models/{quote(model, safe='/:')}"))
+
+    async def load(self, model: str, settings: LoadSettings, wait: bool = True) -> ModelStatus:
+        body = {"model": model, **settings.asked(), "wait": wait}
+        return ModelStatus.from_dict(await self._json("POST", "load_model", body))
+
+    async def unload(self, model: str, force: bool = False) -> ModelStatus:
+        return ModelStatus.from_dict(await self._json("POST", "unload_model", {"model": model, "force": force}))
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        decoder, assembler = SSEDecoder(), ChunkAssembler(request.id)
+        async with self._stream(request) as pieces:
+            async for piece in pieces:
+                for event in _decoded(decoder, piece):
+                    chunk = assembler.add(event.event, event.data)
+                    if chunk is not None:
+                        yield chunk
+                    if assembler.done:
+                        return
+        raise StreamInterrupted(_CUT)
+
+    async def aclose(self) -> None:
+        if self._http is not None:
+            await self._http.aclose()
+            self._http = None
+
+    # --- HTTP -----------------------------------------------------------------------------------
+
+    def _client(self) -> httpx2.AsyncClient:
+        if self._http is None:
+            self._http = httpx2.AsyncClient(
+                headers={"Authorization": f"Bearer {self.api_key}"} if self.api_key else {},
+                timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
+                trust_env=not is_loopback(self.url),
+                limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20),
+            )
+        return self._http
+
+    async def _json(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        read = READ_SECONDS if method == "GET" else None
+
+        async def call() -> dict[str, Any]:
+            response = await self._send(method, path, body, read=read)
+            try:
+                return parsed(await response.aread())
+            except httpx2.TransportError as error:
+                raise ConnectionFailed(_CUT) from error
+            finally:
+                await response.aclose()
+
+        return await with_retries(call, idempotent=True, policy=self._retry)
+
+    async def _send(
+        self, method: str, path: str, body: dict[str, Any] | None, read: float | None = None
+    ) -> httpx2.Response:
+        """A response with a good status, its body not read yet."""
+        client = self._client()
+        timeout = httpx2.Timeout(read, connect=CONNECT_SECONDS, pool=None)
+        try:
+            request = client.build_request(method, f"{self.url}/{path}", json=body, timeout=timeout)
+            response = await client.send(request, stream=True)
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+            raise InvalidRequest("The url is not one that HTTP can reach.", param="url") from error
+        except httpx2.TransportError as error:
+            raise ConnectionFailed(_NO_SERVER) from error
+        if response.is_success:
+            return response
+        try:
+            raise error_of(response, await response.aread())
+        except httpx2.TransportError as error:
+            raise ConnectionFailed(_CUT) from error
+        finally:
+            await response.aclose()
+
+    @asynccontextmanager
+    async def _stream(self, request: GenerateRequest) -> AsyncIterator[AsyncIterator[bytes]]:
+        response = await with_retries(
+            lambda: self._send("POST", request_path(request), request_body(request)),
+            idempotent=False,
+            policy=self._retry,
+        )
+        try:
+            async with aclosing(self._pieces(response)) as pieces:
+                yield pieces
+        finally:
+            await response.aclose()
+
+    async def _pieces(self, response: httpx2.Response) -> AsyncGenerator[bytes, None]:
+        try:
+            async with aclosing(response.aiter_bytes()) as pieces:
+                while True:
+                    async with asyncio.timeout(self._silence):
+                        piece = await anext(pieces, None)
+                    if piece is None:
+                        return
+                    yield piece
+        except (httpx2.TransportError, httpx2.DecodingError) as error:
+            raise StreamInterrupted(_CUT) from error
+        except TimeoutError as error:
+            raise StreamInterrupted(f"The server has been silent for {self._silence:.0f} s.") from error
+
+
+def base_url(url: str) -> str:
+    """Without the slash at the end, and without the `/v1` that OpenAI clients want."""
+    return url.strip().rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+def is_loopback(url: str) -> bool:
+    """Then no proxy of the environment can be the way there."""
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _decoded(decoder: SSEDecoder, piece: bytes) -> list[Any]:
+    try:
+        return decoder.feed(piece)
+    except ValueError as error:
+        raise StreamInterrupted("The server sent an event that is too large.") from error

@@ -1,0 +1,173 @@
+"""The transport without a server: the loader of this very process, whose models run in child processes.
+
+All local transports of a process share one service, as all clients of a server share the server's. It lives on the
+shared loop thread, whatever loop its callers run on, and is closed with the last transport.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from jupyter_uml.client.loop_thread import CANCEL_SECONDS, LoopThread
+from jupyter_uml.types import Chunk, GenerateRequest, LoadSettings, ModelStatus
+
+if TYPE_CHECKING:
+    from jupyter_uml.service import Service
+
+T = TypeVar("T")
+
+
+class LocalTransport:
+    """With a `service` of the caller's, that one is used, on the caller's loop, and left open at the end."""
+
+    def __init__(self, service: Service | None = None) -> None:
+        self._given = service
+        self._room: _Room | None = None
+
+    async def health(self) -> dict[str, Any]:
+        return await self._call(lambda service: service.health())
+
+    async def models(self) -> list[ModelStatus]:
+        return await self._call(lambda service: service.models())
+
+    async def model(self, model: str) -> ModelStatus:
+        return await self._call(lambda service: service.model(model))
+
+    async def load(self, model: str, settings: LoadSettings, wait: bool = True) -> ModelStatus:
+        return await self._call(lambda service: service.load(model, settings, wait=wait))
+
+    async def unload(self, model: str, force: bool = False) -> ModelStatus:
+        return await self._call(lambda service: service.unload(model, force=force))
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        chunks = self._given.generate(request) if self._given else self._enter().generate(request)
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield chunk
+
+    async def aclose(self) -> None:
+        room, self._room = self._room, None
+        if room is not None:
+            await room.leave()
+
+    def _enter(self) -> _Room:
+        if self._room is None:
+            self._room = _Room.enter()
+        return self._room
+
+    async def _call(self, verb: Callable[[Service], Coroutine[Any, Any, T]]) -> T:
+        return await (verb(self._given) if self._given else self._enter().call(verb))
+
+
+class _Room:
+    """The process's one service, on the shared loop thread."""
+
+    current: ClassVar[_Room | None] = None
+    lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.users = 0
+        self.thread: LoopThread = LoopThread.acquire()
+        self._service: Service | None = None
+
+    @classmethod
+    def enter(cls) -> _Room:
+        with cls.lock:
+            if cls.current is None or cls.current.pid != os.getpid():
+                cls.current = cls()
+            cls.current.users += 1
+            return cls.current
+
+    async def leave(self) -> None:
+        with _Room.lock:
+            self.users -= 1
+            if self.users > 0 or self.pid != os.getpid():
+                return
+            if _Room.current is self:
+                _Room.current = None
+        await self.close()
+
+    async def close(self) -> None:
+        await self._there(self._close_service())
+        self.thread.release()
+
+    async def call(self, verb: Callable[[Service], Coroutine[Any, Any, T]]) -> T:
+        return await self._there(self._apply(verb))
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        local = asyncio.get_running_loop() is self.thread.loop
+        chunks = self._opened().generate(request) if local else self._from_afar(request)
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield chunk
+
+    # --- crossing from another event loop ---------------------------------------------------------
+
+    async def _there(self, work: Coroutine[Any, Any, T]) -> T:
+        if asyncio.get_running_loop() is self.thread.loop:
+            return await work
+        job = self.thread.start(work)
+        try:
+            return await asyncio.wrap_future(job.future)
+        except asyncio.CancelledError:
+            job.cancel()
+            raise
+
+    async def _from_afar(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        here, queue = asyncio.get_running_loop(), asyncio.Queue[Chunk | None]()
+
+        def put(chunk: Chunk | None) -> None:
+            if not here.is_closed():
+                here.call_soon_threadsafe(queue.put_nowait, chunk)
+
+        async def pump() -> None:
+            async with aclosing(self._opened().generate(request)) as chunks:
+                async for chunk in chunks:
+                    put(chunk)
+
+        job = self.thread.start(pump())
+        job.future.add_done_callback(lambda _: put(None))
+        try:
+            while (chunk := await queue.get()) is not None:
+                yield chunk
+            job.future.result()
+        finally:
+            job.cancel()
+
+    async def _apply(self, verb: Callable[[Service], Coroutine[Any, Any, T]]) -> T:
+        return await verb(self._opened())
+
+    async def _close_service(self) -> None:
+        if self._service is not None:
+            await self._service.aclose()
+
+    def _opened(self) -> Service:
+        if self._service is None:
+            from jupyter_uml.service import Service
+
+            self._service = Service.create()
+        return self._service
+
+
+def _at_exit() -> None:
+    """Clients that were never closed leave no model behind."""
+    room = _Room.current
+    if room is not None and room.pid == os.getpid():
+        _Room.current = None
+        room.thread.start(room.close()).wait(CANCEL_SECONDS)
+
+
+def _after_fork() -> None:
+    _Room.lock = threading.Lock()  # the parent may have held it
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

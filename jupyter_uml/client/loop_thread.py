@@ -1,0 +1,149 @@
+"""A daemon thread that runs an event loop, so that synchronous code can use the asynchronous client.
+
+All synchronous clients of a process share one. It ends with the last of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import threading
+from collections.abc import AsyncGenerator, Coroutine, Iterator
+from concurrent.futures import Future
+from typing import Any, ClassVar, Generic, TypeVar
+
+T = TypeVar("T")
+
+CANCEL_SECONDS = 5.0  # that an interrupted caller waits for the loop to have let go of its connection
+
+
+class Job(Generic[T]):
+    """A coroutine under way on the loop's thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> None:
+        self.future: Future[T] = Future()
+        self._loop = loop
+        self._work = work
+        self._task: asyncio.Task[None] | None = None
+        self.future.set_running_or_notify_cancel()  # only the loop ends it
+        loop.call_soon_threadsafe(self._begin)  # carries the caller's context, and so the cell it belongs to
+
+    def result(self) -> T:
+        """Waits. An exception in the waiting thread, such as KeyboardInterrupt, cancels the job first."""
+        try:
+            return self.future.result()
+        except BaseException:
+            if not self.future.done():
+                self.cancel()
+                self.wait(CANCEL_SECONDS)
+            raise
+
+    def cancel(self) -> None:
+        self._loop.call_soon_threadsafe(self._cancel)
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Until it is over, however it ended."""
+        with contextlib.suppress(TimeoutError):
+            self.future.exception(seconds)
+
+    def _begin(self) -> None:
+        self._task = self._loop.create_task(self._run())
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        try:
+            self.future.set_result(await self._work)
+        except BaseException as error:
+            self.future.set_exception(error)
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+
+
+class LoopThread:
+    """Use it through `acquire` and `release`, which share one among all clients of the process."""
+
+    _shared: ClassVar[LoopThread | None] = None
+    _lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.loop = asyncio.new_event_loop()
+        self._users = 0
+        self._thread = threading.Thread(target=self._main, name="jupyter_uml", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def acquire(cls) -> LoopThread:
+        """The process's loop thread. A forked child starts one of its own: threads do not survive a fork."""
+        with cls._lock:
+            if cls._shared is None or cls._shared.pid != os.getpid():
+                cls._shared = cls()
+            cls._shared._users += 1
+            return cls._shared
+
+    def release(self) -> None:
+        """The last user's release ends the thread."""
+        with LoopThread._lock:
+            self._users -= 1
+            if self._users > 0:
+                return
+            if LoopThread._shared is self:
+                LoopThread._shared = None
+        self._stop()
+
+    def start(self, work: Coroutine[Any, Any, T]) -> Job[T]:
+        """Begins `work` on the loop and returns at once."""
+        return Job(self.loop, work)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Runs `work` on the loop and waits for it."""
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError("the synchronous client cannot be used inside its own event loop; use its `aio`")
+        return self.start(work).result()
+
+    def iterate(self, items: AsyncGenerator[T, None]) -> Iterator[T]:
+        """`items`, made synchronous; left early or interrupted, `items` is closed."""
+        try:
+            while (item := self.run(_next(items))) is not _END:
+                yield item
+        finally:
+            self.run(items.aclose())
+
+    def _stop(self) -> None:
+        """Cancels what is still running and ends the thread."""
+        if self.loop.is_closed() or self.pid != os.getpid():
+            return
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _main(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
+            runner.get_loop().run_forever()
+
+    @classmethod
+    def _at_exit(cls) -> None:
+        if cls._shared is not None:
+            cls._shared._stop()
+
+    @classmethod
+    def _after_fork(cls) -> None:
+        cls._lock = threading.Lock()  # the parent may have held it
+
+
+_END: Any = object()
+
+
+async def _next(items: AsyncGenerator[T, None]) -> T:
+    return await anext(items, _END)
+
+
+atexit.register(LoopThread._at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=LoopThread._after_fork)

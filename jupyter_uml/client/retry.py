@@ -1,0 +1,56 @@
+"""When a failed call is made again, and how long to wait before."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from jupyter_uml.errors import ConnectionFailed, UmlError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Seconds throughout. Two things are repeated: what the server asked to be repeated (`Retry-After`, sent with a
+    429 or 503, when nothing has been done yet), and idempotent calls whose connection failed."""
+
+    connection_attempts: int = 3
+    back_off: float = 0.2  # before the first repetition; doubles
+    deadline: float = 60.0  # no wait that would end later than this after the first attempt
+
+    def delay(self, error: UmlError, attempt: int, elapsed: float, idempotent: bool) -> float | None:
+        """How long to wait after failed attempt number `attempt` (from 0); None: give up."""
+        if error.retry_after is not None:
+            wait = max(error.retry_after, self.back_off)
+        elif isinstance(error, ConnectionFailed) and idempotent and attempt + 1 < self.connection_attempts:
+            wait = self.back_off * 2**attempt
+        else:
+            return None
+        wait *= random.uniform(1.0, 1.1)  # clients that were refused together do not come back together
+        return wait if elapsed + wait <= self.deadline else None
+
+
+async def with_retries(
+    call: Callable[[], Awaitable[T]],
+    *,
+    idempotent: bool,
+    policy: RetryPolicy,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> T:
+    started = clock()
+    attempt = 0
+    while True:
+        try:
+            return await call()
+        except UmlError as error:
+            delay = policy.delay(error, attempt, clock() - started, idempotent)
+            if delay is None:
+                raise
+        await sleep(delay)
+        attempt += 1

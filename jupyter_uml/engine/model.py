@@ -1,0 +1,268 @@
+"""A model's file and its context, as llama.cpp sees them. Limits are checked here, before C can abort on them."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import llama_cpp
+import numpy as np
+
+from jupyter_uml.engine import llama_log
+from jupyter_uml.errors import EngineError, InsufficientMemory, InvalidRequest, ModelLoadFailed
+from jupyter_uml.types import EffectiveSettings, KvType, LoadSettings, ModelInfo, ModelSpec
+
+DEFAULT_CONTEXT = 4096
+DEFAULT_PARALLEL = 4
+SMALLEST_CONTEXT = 256
+BATCH = 512  # tokens in one llama_decode, at most
+_KV_TYPES: dict[KvType, tuple[int, float]] = {  # ggml's number, bytes a value
+    "f16": (llama_cpp.GGML_TYPE_F16, 2.0),
+    "q8_0": (llama_cpp.GGML_TYPE_Q8_0, 34 / 32),
+    "q4_0": (llama_cpp.GGML_TYPE_Q4_0, 18 / 32),
+}
+_COMPUTE_BYTES = 64 << 20  # graph buffers beside weights and KV cache, a rough figure
+
+
+class Model:
+    """Weights and vocabulary of one GGUF file.
+
+    Raises:
+        ModelLoadFailed: llama.cpp cannot load the file.
+    """
+
+    def __init__(self, spec: ModelSpec, progress: Callable[[float], None] = lambda _: None) -> None:
+        llama_log.capture()
+        llama_cpp.llama_backend_init()
+        params = llama_cpp.llama_model_default_params()
+        params.n_gpu_layers = spec.settings.n_gpu_layers or 0
+
+        @llama_cpp.llama_progress_callback  # type: ignore[untyped-decorator]
+        def on_progress(fraction: float, _: object) -> bool:
+            progress(fraction)
+            return True
+
+        params.progress_callback = on_progress
+        llama_log.forget()
+        self.handle = llama_cpp.llama_model_load_from_file(spec.path.encode(), params)
+        if not self.handle:
+            raise ModelLoadFailed(
+                f"llama.cpp cannot load {spec.id}: {llama_log.first_error()}. "
+                "Its file is damaged, incomplete or of a kind that this llama.cpp does not know."
+            )
+        self.vocab = llama_cpp.llama_model_get_vocab(self.handle)
+        self.spec = spec
+
+    def close(self) -> None:
+        if self.handle:
+            llama_cpp.llama_model_free(self.handle)
+            self.handle = None
+
+    @cached_property
+    def info(self) -> ModelInfo:
+        buffer = ctypes.create_string_buffer(256)
+        llama_cpp.llama_model_desc(self.handle, buffer, len(buffer))
+        return ModelInfo(
+            architecture=self.metadata("general.architecture") or "unknown",
+            description=buffer.value.decode(errors="replace"),
+            parameters=llama_cpp.llama_model_n_params(self.handle),
+            n_ctx_train=llama_cpp.llama_model_n_ctx_train(self.handle),
+            size_bytes=llama_cpp.llama_model_size(self.handle),
+            has_chat_template=self.chat_template is not None,
+        )
+
+    @cached_property
+    def chat_template(self) -> str | None:
+        source = llama_cpp.llama_model_chat_template(self.handle, None)
+        return source.decode() if source else None
+
+    def metadata(self, key: str) -> str | None:
+        buffer = ctypes.create_string_buffer(256)
+        length = llama_cpp.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
+        return buffer.value.decode(errors="replace") if length >= 0 else None
+
+    def recommended(self, name: str) -> float | None:
+        """The sampling parameter that the file's author recommends, `general.sampling.*` of the GGUF metadata."""
+        value = self.metadata(f"general.sampling.{name}")
+        return float(value) if value is not None else None
+
+    # --- vocabulary ---
+
+    @cached_property
+    def n_vocab(self) -> int:
+        return int(llama_cpp.llama_vocab_n_tokens(self.vocab))
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        data = text.encode("utf-8", errors="replace")
+        room = len(data) + 8
+        tokens = (llama_cpp.llama_token * room)()
+        count = llama_cpp.llama_tokenize(self.vocab, data, len(data), tokens, room, add_special, parse_special)
+        if count < 0:
+            raise EngineError("The text could not be tokenized.")
+        return list(tokens[:count])
+
+    def token_text(self, token: int) -> str:
+        text = llama_cpp.llama_vocab_get_text(self.vocab, token) if token >= 0 else None
+        return text.decode(errors="replace") if text else ""
+
+    @cached_property
+    def bos(self) -> str:
+        return self.token_text(llama_cpp.llama_vocab_bos(self.vocab))
+
+    @cached_property
+    def eos(self) -> str:
+        return self.token_text(llama_cpp.llama_vocab_eos(self.vocab))
+
+    @cached_property
+    def piece(self) -> Callable[[int], bytes]:
+        """A token's bytes; control tokens have none."""
+        vocab, size = self.vocab, 512
+        buffer = ctypes.create_string_buffer(size)
+
+        @lru_cache(maxsize=1 << 16)
+        def piece(token: int) -> bytes:
+            length = llama_cpp.llama_token_to_piece(vocab, token, buffer, size, 0, False)
+            return buffer.raw[:length] if length > 0 else b""
+
+        return piece
+
+    def ends_generation(self, token: int) -> bool:
+        return bool(llama_cpp.llama_vocab_is_eog(self.vocab, token))
+
+    # --- memory ---
+
+    def kv_bytes(self, n_ctx: int, n_parallel: int, kv_type: KvType) -> int:
+        """Bytes of keys and values: 2 × layers × KV heads × head size × tokens. Sliding windows are counted in full."""
+        arch = self.metadata("general.architecture") or ""
+        heads = max(1, llama_cpp.llama_model_n_head(self.handle))
+        size = int(self.metadata(f"{arch}.attention.key_length") or llama_cpp.llama_model_n_embd(self.handle) // heads)
+        values = 2 * llama_cpp.llama_model_n_layer(self.handle) * llama_cpp.llama_model_n_head_kv(self.handle) * size
+        return int(values * n_ctx * n_parallel * _KV_TYPES[kv_type][1])
+
+    def fit(self, asked: LoadSettings, memory_limit: int | None) -> EffectiveSettings:
+        """What the context will run with. One that was not asked for shrinks until it fits; one that was does not.
+
+        Raises:
+            InvalidRequest: a longer context than the model was made for.
+            InsufficientMemory: it does not fit, with both figures.
+        """
+        if asked.n_ctx is not None and asked.n_ctx > self.info.n_ctx_train:
+            raise InvalidRequest(
+                f"{self.spec.id} was trained for a context of {self.info.n_ctx_train} tokens; "
+                f"n_ctx {asked.n_ctx} would give garbage. Ask for {self.info.n_ctx_train} or less.",
+                param="n_ctx",
+            )
+        n_ctx = asked.n_ctx or min(self.info.n_ctx_train, DEFAULT_CONTEXT)
+        n_parallel = asked.n_parallel or DEFAULT_PARALLEL
+        kv_type: KvType = asked.kv_type or "f16"
+        n_ctx = -(-n_ctx // 256) * 256  # llama.cpp rounds up to this; say so
+        while True:
+            needed = self.info.size_bytes + self.kv_bytes(n_ctx, n_parallel, kv_type) + _COMPUTE_BYTES
+            if memory_limit is None or needed <= memory_limit:
+                break
+            if asked.n_ctx is not None or n_ctx // 2 < SMALLEST_CONTEXT:
+                raise InsufficientMemory(self.spec.id, needed, memory_limit)
+            n_ctx = -(-n_ctx // 2 // 256) * 256
+        return EffectiveSettings(
+            n_ctx=n_ctx,
+            n_parallel=n_parallel,
+            n_threads=asked.n_threads or 1,
+            n_gpu_layers=asked.n_gpu_layers or 0,
+            kv_type=kv_type,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Tokens of one sequence in a batch. `logits`: the last of them is to be sampled from."""
+
+    slot: int
+    start: int  # position of the first token
+    tokens: list[int]
+    logits: bool
+
+
+class Context:
+    """The KV cache and compute buffers of a model: one stream of `n_ctx` tokens for each of `n_parallel` slots."""
+
+    def __init__(self, model: Model, settings: EffectiveSettings) -> None:
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx = settings.n_ctx * settings.n_parallel
+        params.n_seq_max = settings.n_parallel
+        params.n_batch = params.n_ubatch = BATCH
+        params.n_outputs_max = settings.n_parallel  # one sampled row a sequence: keeps the logits buffer small
+        params.n_threads = params.n_threads_batch = settings.n_threads
+        params.type_k = params.type_v = _KV_TYPES[settings.kv_type][0]
+        params.kv_unified = False
+        llama_log.forget()
+        self.handle = llama_cpp.llama_init_from_model(model.handle, params)
+        if not self.handle:
+            raise ModelLoadFailed(f"{model.spec.id}: no context could be made: {llama_log.first_error()}.")
+        self._memory = llama_cpp.llama_get_memory(self.handle)
+        self._buffers = _BatchBuffers(BATCH)
+        self.n_ctx = settings.n_ctx
+
+    def close(self) -> None:
+        if self.handle:
+            llama_cpp.llama_free(self.handle)
+            self.handle = None
+
+    def decode(self, rows: Iterable[Row]) -> list[int]:
+        """Run one batch; returns, for each row with `logits`, the index to sample from.
+
+        Raises:
+            EngineError: llama.cpp refused the batch; the cells of its rows are undefined.
+        """
+        batch, sampled = self._buffers.fill(rows)
+        status = llama_cpp.llama_decode(self.handle, batch)
+        if status != 0:
+            raise EngineError(f"llama.cpp could not compute this batch (status {status}).", status=status)
+        return sampled
+
+    def keep(self, slot: int, count: int) -> int:
+        """Forget all but the first `count` tokens of a slot; returns how many are kept (0 where a model can't cut)."""
+        if llama_cpp.llama_memory_seq_rm(self._memory, slot, count, -1):
+            return count
+        llama_cpp.llama_memory_seq_rm(self._memory, slot, -1, -1)
+        return 0
+
+
+class _BatchBuffers:
+    """The arrays behind a `llama_batch`. They are numpy's, so `llama_batch_free` must never see them."""
+
+    def __init__(self, room: int) -> None:
+        self._token = np.zeros(room, np.int32)
+        self._pos = np.zeros(room, np.int32)
+        self._n_seq = np.ones(room, np.int32)
+        self._seq = np.zeros(room, np.int32)
+        self._logits = np.zeros(room, np.int8)
+        step = self._seq.itemsize
+        self._seq_pointers = (ctypes.POINTER(llama_cpp.llama_seq_id) * room)(
+            *(
+                ctypes.cast(self._seq.ctypes.data + i * step, ctypes.POINTER(llama_cpp.llama_seq_id))
+                for i in range(room)
+            )
+        )
+
+    def fill(self, rows: Iterable[Row]) -> tuple[llama_cpp.llama_batch, list[int]]:
+        end, sampled = 0, []
+        for row in rows:
+            begin, end = end, end + len(row.tokens)
+            self._token[begin:end] = row.tokens
+            self._pos[begin:end] = np.arange(row.start, row.start + len(row.tokens))
+            self._seq[begin:end] = row.slot
+            self._logits[begin:end] = 0
+            if row.logits:
+                self._logits[end - 1] = 1
+                sampled.append(end - 1)
+        return llama_cpp.llama_batch(
+            n_tokens=end,
+            token=self._token.ctypes.data_as(ctypes.POINTER(llama_cpp.llama_token)),
+            embd=None,
+            pos=self._pos.ctypes.data_as(ctypes.POINTER(llama_cpp.llama_pos)),
+            n_seq_id=self._n_seq.ctypes.data_as(ctypes.POINTER(ctypes.c_int32)),
+            seq_id=self._seq_pointers,
+            logits=self._logits.ctypes.data_as(ctypes.POINTER(ctypes.c_int8)),
+        ), sampled

@@ -1,0 +1,195 @@
+"""Everything that can go wrong, as one tree. No HTTP in it: `server/base.py` maps these to status codes.
+
+An error crosses two borders, the worker's pipe and HTTP, in the same form: the `error` object of OpenAI's API
+(`message`, `type`, `param`, `code`) plus the figures in `details`. `to_dict` and `from_dict` are each other's inverse.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+Detail = str | int | float | bool | None
+
+
+class UmlError(Exception):
+    """Root of the tree. `message` tells a person what to do and never holds a path, an address or a prompt."""
+
+    code: ClassVar[str] = "internal_error"
+    kind: ClassVar[str] = "server_error"
+
+    _by_code: ClassVar[dict[str, type[UmlError]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        # A class that states no code of its own shares its parent's, and the parent is what it is read back as.
+        if "code" in cls.__dict__:
+            UmlError._by_code[cls.code] = cls
+
+    def __init__(self, message: str, *, param: str | None = None, **details: Detail) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.details = details
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds after which the same request may succeed; None where repeating it is pointless."""
+        value = self.details.get("retry_after")
+        return float(value) if isinstance(value, int | float) else None
+
+    def to_dict(self) -> dict[str, Detail]:
+        return {"message": self.message, "type": self.kind, "param": self.param, "code": self.code, **self.details}
+
+    @staticmethod
+    def from_dict(body: dict[str, Any]) -> UmlError:
+        """The error that `body` describes; an unknown code gives a plain `UmlError` that keeps it in `details`."""
+        fields = {k: v for k, v in body.items() if k not in ("message", "type", "param", "code")}
+        code = body.get("code")
+        cls = UmlError._by_code.get(str(code), UmlError)
+        if cls is UmlError and code not in (None, UmlError.code):
+            fields["reported_code"] = code
+        return cls._restore(str(body.get("message") or "unknown error"), body.get("param"), fields)
+
+    @classmethod
+    def _restore(cls, message: str, param: str | None, details: dict[str, Detail]) -> Self:
+        error = cls.__new__(cls)
+        UmlError.__init__(error, message, param=param, **details)
+        return error
+
+
+# --- the request is at fault -----------------------------------------------------------------
+
+
+class InvalidRequest(UmlError):
+    """A field is missing, of the wrong type or out of bounds; `param` names it."""
+
+    code = "invalid_value"
+    kind = "invalid_request_error"
+
+
+class ContextLengthExceeded(InvalidRequest):
+    """The prompt does not fit the context. Prompts are never cut silently."""
+
+    code = "context_length_exceeded"
+
+    def __init__(self, prompt_tokens: int, context_tokens: int, param: str = "messages") -> None:
+        super().__init__(
+            f"The prompt has {prompt_tokens} tokens and the model's context holds {context_tokens}, of which one must "
+            "be left for the answer. Shorten the prompt or load the model with a larger n_ctx.",
+            param=param,
+            prompt_tokens=prompt_tokens,
+            context_tokens=context_tokens,
+        )
+
+
+class PayloadTooLarge(InvalidRequest):
+    code = "payload_too_large"
+
+
+class RouteNotFound(InvalidRequest):
+    code = "route_not_found"
+
+
+class MethodNotAllowed(InvalidRequest):
+    code = "method_not_allowed"
+
+
+class AuthenticationFailed(UmlError):
+    code = "invalid_api_key"
+    kind = "authentication_error"
+
+
+class PermissionDenied(UmlError):
+    """The credential is good but does not allow this."""
+
+    code = "permission_denied"
+    kind = "permission_error"
+
+
+# --- the model -------------------------------------------------------------------------------
+
+
+class ModelNotFound(UmlError):
+    code = "model_not_found"
+    kind = "invalid_request_error"
+
+    def __init__(self, model: str, known: list[str] | None = None) -> None:
+        there = f" There is: {', '.join(known[:8])}." if known else " No model was found at all."
+        super().__init__(f"No model is called {model!r}.{there}", param="model")
+
+
+class ModelLoadFailed(UmlError):
+    """The file is damaged or of a kind that llama.cpp cannot load."""
+
+    code = "model_load_failed"
+    kind = "invalid_request_error"
+
+
+class InsufficientMemory(UmlError):
+    code = "insufficient_memory"
+
+    def __init__(self, model: str, needed_bytes: int, available_bytes: int) -> None:
+        super().__init__(
+            f"{model} needs {needed_bytes / 2**30:.2f} GiB of memory and {available_bytes / 2**30:.2f} GiB are free. "
+            "Unload another model, or load this one with a smaller n_ctx.",
+            needed_bytes=needed_bytes,
+            available_bytes=available_bytes,
+        )
+
+
+class ModelBusy(UmlError):
+    """The model is being unloaded, or is in use where it would have to be idle."""
+
+    code = "model_busy"
+    kind = "conflict_error"
+
+
+# --- the engine ------------------------------------------------------------------------------
+
+
+class WorkerDied(UmlError):
+    """The worker process ended in the middle of a request."""
+
+    code = "worker_died"
+
+
+class ModelRestarting(UmlError):
+    """The worker died and is not back yet; `retry_after` says when to ask again."""
+
+    code = "model_restarting"
+    kind = "overloaded_error"
+
+
+class Overloaded(UmlError):
+    """The queue is full; `retry_after` says when to ask again."""
+
+    code = "overloaded"
+    kind = "overloaded_error"
+
+
+class GenerationAborted(UmlError):
+    """The generation was ended from outside: the model was unloaded by force, or the server is stopping."""
+
+    code = "generation_aborted"
+
+
+class EngineError(UmlError):
+    """llama.cpp refused a batch; the request is lost, the worker lives on."""
+
+    code = "engine_error"
+
+
+# --- the client ------------------------------------------------------------------------------
+
+
+class ConnectionFailed(UmlError):
+    """No server answered."""
+
+    code = "connection_failed"
+    kind = "connection_error"
+
+
+class StreamInterrupted(UmlError):
+    """A stream ended without its final event: what came is kept, but it is not a whole answer."""
+
+    code = "stream_interrupted"
+    kind = "connection_error"

@@ -1,0 +1,122 @@
+"""What a loader and its worker say to each other: tagged messages, each a msgpack map behind a 4-byte length.
+
+The loader writes to the worker's stdin and reads what was its stdout; end of file on either side means the other is
+dead. There is no port to find and nothing to unpickle. Both sides come from the same installation, but the first
+message carries a protocol number, since a server may run on while its package is upgraded underneath.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import BinaryIO
+
+import msgspec
+
+from jupyter_uml.errors import Detail
+from jupyter_uml.types import Chunk, EffectiveSettings, GenerateRequest, ModelInfo, ModelSpec
+
+PROTOCOL = 1
+HEADER = struct.Struct("!I")
+MAX_FRAME = 256 << 20  # bytes; a longer frame means that the stream is out of step
+
+ErrorBody = dict[str, Detail]
+
+
+class _Message(msgspec.Struct, frozen=True, tag=True):
+    """A message is told apart by its class name, sent as the field `type`."""
+
+
+# --- to the worker ---------------------------------------------------------------------------
+
+
+class Load(_Message, frozen=True):
+    spec: ModelSpec
+
+
+class Add(_Message, frozen=True):
+    request: GenerateRequest
+
+
+class Abort(_Message, frozen=True):
+    request_id: str
+
+
+ToWorker = Load | Add | Abort
+
+# --- from the worker -------------------------------------------------------------------------
+
+
+class Ready(_Message, frozen=True):
+    """The worker is up and waits for `Load`."""
+
+    protocol: int
+    pid: int
+    engine: str  # build of llama.cpp
+
+
+class Progress(_Message, frozen=True):
+    fraction: float
+
+
+class Loaded(_Message, frozen=True):
+    info: ModelInfo
+    settings: EffectiveSettings
+
+
+class LoadFailed(_Message, frozen=True):
+    error: ErrorBody
+
+
+class Failed(_Message, frozen=True):
+    """The one error of a request."""
+
+    request_id: str
+    error: ErrorBody
+
+
+class Step(_Message, frozen=True):
+    """What one step of the engine gave, for all sequences."""
+
+    chunks: list[Chunk]
+    failed: list[Failed]
+
+
+FromWorker = Ready | Progress | Loaded | LoadFailed | Step
+
+_encoder = msgspec.msgpack.Encoder()
+_to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+_from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
+
+
+def encode(message: ToWorker | FromWorker) -> bytes:
+    """A whole frame."""
+    body = _encoder.encode(message)
+    return HEADER.pack(len(body)) + body
+
+
+def decode_to_worker(body: bytes) -> ToWorker:
+    return _to_worker.decode(body)
+
+
+def decode_from_worker(body: bytes) -> FromWorker:
+    return _from_worker.decode(body)
+
+
+def read_frame(stream: BinaryIO) -> bytes | None:
+    """The next frame's body; None at end of file, also in the middle of a frame. Blocks."""
+    header = stream.read(HEADER.size)
+    if len(header) < HEADER.size:
+        return None
+    (length,) = HEADER.unpack(header)
+    if length > MAX_FRAME:
+        return None
+    body = stream.read(length)
+    return body if len(body) == length else None
+
+
+def write_frame(descriptor: int, frame: bytes) -> None:
+    """Write all of it. Blocks while the reader is slow, which is what slows the engine down to its reader's pace."""
+    view = memoryview(frame)
+    while view:
+        view = view[os.write(descriptor, view) :]

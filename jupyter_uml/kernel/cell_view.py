@@ -1,0 +1,113 @@
+"""How a cell shows what goes on: in a notebook one output that is updated in place, in a terminal plain text."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import DisplayHandle, display
+
+from jupyter_uml.kernel import figures, tables
+from jupyter_uml.kernel.render import escape, to_html
+from jupyter_uml.types import ModelStatus
+
+_NOTE = f"{tables.QUIET};font-size:var(--jp-ui-font-size1,13px)"
+
+
+class CellView(Protocol):
+    """What a running cell can show."""
+
+    def progress(self, row: ModelStatus) -> None:
+        """A model that is not ready yet."""
+        ...
+
+    def line(self, text: str) -> None:
+        """One line that replaces what was shown before."""
+        ...
+
+    def answer(self, text: str, note: str = "", final: bool = False) -> int:
+        """The answer as far as it has come; returns how much has been sent, in characters."""
+        ...
+
+    def table(self, columns: Sequence[tables.Column], note: str = "") -> None: ...
+
+
+def view_for(shell: InteractiveShell | None) -> CellView:
+    return NotebookView() if hasattr(shell, "kernel") else TerminalView()
+
+
+class NotebookView:
+    """One output, updated in place; saved with the notebook as it looks in the end."""
+
+    def __init__(self) -> None:
+        self._handle: DisplayHandle | None = None
+
+    def progress(self, row: ModelStatus) -> None:
+        self._show(_progress_html(row), figures.loading_note(row))
+
+    def line(self, text: str) -> None:
+        self._show(f"<div>{escape(text)}</div>", text)
+
+    def answer(self, text: str, note: str = "", final: bool = False) -> int:
+        body = to_html(text)
+        return self._show(f'{body}<div style="{_NOTE}">{escape(note)}</div>', text)
+
+    def table(self, columns: Sequence[tables.Column], note: str = "") -> None:
+        self._show(tables.to_html(columns, note), tables.to_text(columns, note))
+
+    def _show(self, html: str, text: str) -> int:
+        bundle: dict[str, Any] = {"text/html": html, "text/plain": text}
+        if self._handle is None:
+            self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self._handle.update(bundle, raw=True)  # type: ignore[no-untyped-call]
+        return len(html) + len(text)
+
+
+class TerminalView:
+    """Text that scrolls by: an answer is written as it comes, a progress line is written over."""
+
+    def __init__(self) -> None:
+        self._written = 0
+        self._overwrite = False
+
+    def progress(self, row: ModelStatus) -> None:
+        if sys.stdout.isatty():
+            self._write("\r\x1b[K" + figures.loading_note(row))
+            self._overwrite = True
+
+    def line(self, text: str) -> None:
+        self._clear_line()
+        self._write(text + "\n")
+
+    def answer(self, text: str, note: str = "", final: bool = False) -> int:
+        if text:
+            self._clear_line()
+        self._write(text[self._written :])
+        self._written = len(text)
+        if final:
+            self._write(f"\n[{note}]\n")
+        return 0
+
+    def table(self, columns: Sequence[tables.Column], note: str = "") -> None:
+        self._write(tables.to_text(columns, note) + "\n")
+
+    def _clear_line(self) -> None:
+        if self._overwrite:
+            self._write("\r\x1b[K")
+            self._overwrite = False
+
+    @staticmethod
+    def _write(text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def _progress_html(row: ModelStatus) -> str:
+    done = f"{(row.progress or 0) * 100:.0f}%"
+    track = "height:4px;max-width:320px;border-radius:2px;background:var(--jp-layout-color3,#ddd);margin-top:6px"
+    bar = f"height:4px;border-radius:2px;width:{done};background:var(--jp-brand-color1,#1976d2)"
+    label = escape(figures.loading_note(row))
+    return f'<div>{label}</div><div style="{track}"><div style="{bar}"></div></div>'

@@ -1,0 +1,121 @@
+"""`%uml` and `%%uml`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, line_cell_magic, magics_class
+
+from jupyter_uml.client import UniversalClient
+from jupyter_uml.errors import InvalidRequest, UmlError
+from jupyter_uml.kernel import figures, tables
+from jupyter_uml.kernel.cell_view import CellView, view_for
+from jupyter_uml.kernel.follow import Pace, watch_answer, watch_load
+from jupyter_uml.kernel.options import HELP, parse_cell, parse_line
+from jupyter_uml.kernel.quiet_error import UmlMagicError
+from jupyter_uml.kernel.session import shared_client
+
+_SETTINGS = ("n_ctx", "n_parallel", "n_threads", "n_gpu_layers", "kv_type")
+
+
+def register(shell: InteractiveShell) -> None:
+    """What `%load_ext jupyter_uml` does."""
+    shell.register_magics(UmlMagics(shell))
+
+
+@magics_class
+class UmlMagics(Magics):
+    """Load language models and ask them."""
+
+    @line_cell_magic
+    def uml(self, line: str, cell: str | None = None) -> None:
+        """`%uml` shows how it is used."""
+        with _one_line_errors():
+            if cell is None:
+                self._command(parse_line(line))
+            else:
+                self._ask(parse_cell(line), cell)
+
+    def _command(self, options: argparse.Namespace) -> None:
+        verbs: dict[str, Callable[[CellView, argparse.Namespace], None]] = {
+            "models": self._models,
+            "status": self._status,
+            "load": self._load,
+            "unload": self._unload,
+        }
+        verb = verbs.get(options.verb or "help")
+        if verb is None:
+            print(HELP, end="")
+        else:
+            verb(view_for(self.shell), options)
+
+    def _models(self, view: CellView, _: argparse.Namespace) -> None:
+        rows = self._client.models()
+        if rows:
+            view.table(tables.models_columns(rows))
+        else:
+            view.line("There is no model yet. Put a GGUF file into a folder of `c.UMLApp.model_dirs`.")
+
+    def _status(self, view: CellView, _: argparse.Namespace) -> None:
+        rows = [row for row in self._client.models() if row.state != "available"]
+        memory = self._client.health().get("memory") or {}
+        free = f"{figures.size(memory.get('available_bytes'))} of {figures.size(memory.get('total_bytes'))} memory free"
+        where = "models run in this kernel" if self._client.server() is None else "models run in the Jupyter server"
+        note = f"{free} · {where}"
+        if rows:
+            view.table(tables.status_columns(rows), note)
+        else:
+            view.line(f"No model is loaded · {note}")
+
+    def _load(self, view: CellView, options: argparse.Namespace) -> None:
+        settings = {name: getattr(options, name) for name in _SETTINGS if getattr(options, name) is not None}
+        client = self._client
+        row = None
+        for row in client.background.iterate(watch_load(client.aio, options.model, settings)):
+            if row.state != "loaded":
+                view.progress(row)
+        if row is not None:
+            view.line(f"{row.id} is loaded · {figures.loaded_note(row)}")
+
+    def _unload(self, view: CellView, options: argparse.Namespace) -> None:
+        row = self._client.unload(options.model, options.force)
+        view.line(f"{row.id} is unloaded")
+
+    def _ask(self, options: argparse.Namespace, question: str) -> None:
+        if not question.strip():
+            raise InvalidRequest("The cell is empty: write the question below the line with %%uml.")
+        client, view, pace = self._client, view_for(self.shell), Pace()
+        sampling = {name: getattr(options, name) for name in ("max_tokens", "temperature", "seed")}
+        stream = client.aio.stream(question.strip(), model=options.model, system=options.system, **sampling)
+        note = "stopped"
+        try:
+            for event in client.background.iterate(watch_answer(client.aio, stream, pace)):
+                if isinstance(event, str):
+                    pace.sent(view.answer(stream.text, f"{stream.model} · …"))
+                elif event.state != "loaded":
+                    view.progress(event)
+            note = figures.answer_note(stream.answer, options.max_tokens)
+        except UmlError:
+            note = "not complete"
+            raise
+        finally:
+            if stream.text or note != "not complete":
+                view.answer(stream.text, note, final=True)
+
+    @property
+    def _client(self) -> UniversalClient:
+        return shared_client()
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """The cell fails, so that Run All stops; what is shown is one line."""
+    try:
+        yield
+    except UmlError as error:
+        raise UmlMagicError(str(error)) from None
+    except KeyboardInterrupt:
+        raise UmlMagicError("Stopped.") from None

@@ -1,0 +1,167 @@
+"""`ModelPanel`: choose a model, load it, see what it takes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+import ipywidgets as widgets
+
+from jupyter_uml.client import UniversalClient
+from jupyter_uml.client.loop_thread import Job
+from jupyter_uml.errors import UmlError
+from jupyter_uml.kernel import figures
+from jupyter_uml.kernel.follow import watch_load, watch_models
+from jupyter_uml.kernel.load_options import LoadOptions
+from jupyter_uml.kernel.render import escape
+from jupyter_uml.kernel.session import shared_client
+from jupyter_uml.kernel.stream_view import ASSETS
+from jupyter_uml.kernel.tables import state_dot
+from jupyter_uml.types import ModelStatus
+
+log = logging.getLogger(__name__)
+
+
+class ModelPanel(widgets.VBox):
+    """Everything it shows is what the server says; it asks once a second while something is going on there."""
+
+    def __init__(self, *, client: UniversalClient | None = None) -> None:
+        self._client = client or shared_client()
+        self._rows: dict[str, ModelStatus] = {}
+        self._memory: dict[str, Any] = {}
+        self._job: Job[None] | None = None
+        self._build()
+        super().__init__([self._style, self._top, self._options.box, self._progress_row, self._status, self._error])
+        self.add_class("uml-models")
+        self.refresh()
+
+    def __repr__(self) -> str:
+        return f"ModelPanel(model={self._choice.value!r})"
+
+    @property
+    def model(self) -> str | None:
+        """The model that is chosen."""
+        return self._choice.value  # type: ignore[no-any-return]
+
+    @model.setter
+    def model(self, model: str) -> None:
+        self._choice.value = model
+
+    def refresh(self) -> None:
+        """Ask what there is; returns at once, as all of these do."""
+        self._start(self._refresh())
+
+    def load(self) -> None:
+        """Load the model that is chosen, with the options as they stand."""
+        self._start(self._load(self._choice.value))
+
+    def unload(self) -> None:
+        """Give the chosen model's memory back; while it loads, stop that."""
+        self._start(self._unload(self._choice.value))
+
+    def wait(self) -> None:
+        """Until what was begun last is done."""
+        if self._job is not None:
+            self._job.wait()
+
+    # --- what it is made of ---------------------------------------------------------------------
+
+    def _build(self) -> None:
+        css = (ASSETS / "model_panel.css").read_text("utf-8")
+        self._style = widgets.HTML(f"<style>{css}</style>").add_class("uml-style")
+        self._choice = widgets.Dropdown(options=[], layout={"width": "auto"}).add_class("uml-choice")
+        self._refresh_button = self._button("", self.refresh, icon="refresh", tooltip="Ask again what there is")
+        self._load_button = self._button("Load", self.load, style="primary")
+        self._unload_button = self._button("Unload", self.unload)
+        buttons = [self._refresh_button, self._load_button, self._unload_button]
+        self._top = widgets.HBox([self._choice, *buttons]).add_class("uml-top")
+        self._options = LoadOptions()
+        self._bar = widgets.FloatProgress(min=0, max=1, layout={"width": "auto"}).add_class("uml-bar")
+        self._progress_label = widgets.HTML()
+        self._progress_row = widgets.HBox([self._bar, self._progress_label]).add_class("uml-progress")
+        self._status, self._error = widgets.HTML().add_class("uml-status"), widgets.HTML().add_class("uml-error")
+        self._choice.observe(lambda _: self._show(), "value")
+        self._show()
+
+    @staticmethod
+    def _button(label: str, action: Any, icon: str = "", style: str = "", tooltip: str = "") -> widgets.Button:
+        button = widgets.Button(description=label, icon=icon, button_style=style, tooltip=tooltip)
+        button.layout.width = "auto"
+        button.on_click(lambda _: action())
+        return button
+
+    # --- what it does, on the client's thread -----------------------------------------------------
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        self._job = self._client.background.start(self._reporting(work))
+
+    async def _reporting(self, work: Coroutine[Any, Any, None]) -> None:
+        self._error.value = ""
+        try:
+            await work
+        except UmlError as error:
+            self._error.value = escape(str(error))
+        except Exception:
+            log.exception("the model panel failed")
+            self._error.value = "Something went wrong in the panel; the kernel's log tells more."
+        self._show()
+
+    async def _refresh(self) -> None:
+        async for rows in watch_models(self._client.aio):
+            self._take(rows)
+            self._memory = (await self._client.aio.health()).get("memory") or {}
+            self._show()
+
+    async def _load(self, model: str | None) -> None:
+        if model is not None:
+            async for row in watch_load(self._client.aio, model, self._options.settings()):
+                self._rows[model] = row
+                self._show()
+        await self._refresh()
+
+    async def _unload(self, model: str | None) -> None:
+        if model is not None:
+            self._rows[model] = await self._client.aio.unload(model)
+        await self._refresh()
+
+    def _take(self, rows: list[ModelStatus]) -> None:
+        self._rows = {row.id: row for row in rows}
+        chosen = self._choice.value
+        options = [(_label(row), row.id) for row in rows]
+        if tuple(options) != tuple(self._choice.options):
+            with self._choice.hold_trait_notifications():
+                self._choice.options = options
+                self._choice.value = chosen if chosen in self._rows else next(iter(self._rows), None)
+
+    # --- what it shows --------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        row = self._rows.get(self._choice.value)
+        moving = row is not None and row.state in ("loading", "restarting", "unloading")
+        loaded = row is not None and row.state == "loaded"
+        self._load_button.disabled = row is None or moving
+        self._load_button.description = "Reload" if loaded else "Load"
+        self._unload_button.disabled = row is None or row.state in ("available", "failed", "unloading")
+        self._unload_button.description = "Cancel" if row is not None and row.state == "loading" else "Unload"
+        self._progress_row.layout.display = "" if moving else "none"
+        if row is not None and moving:
+            self._bar.value = row.progress or 0.0
+            self._progress_label.value = escape(figures.loading_note(row))
+        self._status.value = self._status_html(row)
+
+    def _status_html(self, row: ModelStatus | None) -> str:
+        if row is None:
+            first = "No model was found." if self._memory else "Looking for models …"
+        else:
+            notes = [row.state, figures.loaded_note(row), figures.activity_note(row)]
+            reason = str(row.error["message"]) if row.error else ""
+            first = state_dot(row) + escape(" · ".join(note for note in [*notes, reason] if note))
+        free, total = self._memory.get("available_bytes"), self._memory.get("total_bytes")
+        second = f"{figures.size(free)} of {figures.size(total)} memory free" if total else ""
+        return f'<div>{first}</div><div class="uml-quiet">{second}</div>'
+
+
+def _label(row: ModelStatus) -> str:
+    state = "" if row.state == "available" else f" · {row.state}"
+    return f"{row.id} · {figures.size(row.size_bytes)}{state}"

@@ -1,0 +1,57 @@
+"""Markdown of a model, as HTML that cannot harm the page it is shown on.
+
+A model's output is hostile: it may repeat what a web page or a file told it. Two walls, either of which would do:
+the Markdown parser passes no HTML through, and the sanitizer lets only the tags below pass. No image is shown,
+since loading one tells its server what the answer was about.
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+
+_TAGS = set("p br hr h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong s a table thead tbody tr th td".split())
+_ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "th": {"style"}, "td": {"style"}}
+_LINK = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
+_ALIGNMENT = re.compile(r"text-align:(?:left|right|center)")
+
+
+def to_html(markdown: str) -> str:
+    """Safe HTML; a Markdown that is not complete yet, as in the middle of an answer, is shown as far as it goes."""
+    import nh3
+
+    return nh3.clean(
+        _parser().render(markdown),
+        tags=_TAGS,
+        attributes=_ATTRIBUTES,
+        attribute_filter=_attribute,
+        url_schemes={"http", "https", "mailto"},
+        link_rel="noopener noreferrer nofollow",
+        set_tag_attribute_values={"a": {"target": "_blank"}},
+    )
+
+
+def escape(text: str) -> str:
+    """Text, for a place where HTML is expected."""
+    return html.escape(text, quote=True)
+
+
+@functools.cache
+def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("js-default", {"html": False, "linkify": False}).disable("image")
+
+
+def _attribute(tag: str, name: str, value: str) -> str | None:
+    match tag, name:
+        case _, "href":
+            return value if _LINK.match(value) else None  # a relative link would lead into Jupyter itself
+        case _, "style":
+            return value if _ALIGNMENT.fullmatch(value) else None
+    return value

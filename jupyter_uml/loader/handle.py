@@ -1,0 +1,184 @@
+"""A loaded model, wherever it runs: submit a request, read its chunks, look at its figures, close it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable
+from typing import Protocol
+
+from jupyter_uml import ipc
+from jupyter_uml.errors import InvalidRequest, ModelLoadFailed, UmlError, WorkerDied
+from jupyter_uml.loader.health import Throughput, resident_bytes
+from jupyter_uml.loader.process import WorkerProcess
+from jupyter_uml.types import Chunk, EffectiveSettings, GenerateRequest, ModelInfo, ModelSpec
+
+HANDSHAKE_SECONDS = 60.0  # a cold disk may take long to give Python and llama.cpp
+
+
+class EngineHandle(Protocol):
+    """The same verbs for a worker process, a remote engine and one in process."""
+
+    info: ModelInfo
+    settings: EffectiveSettings
+
+    @property
+    def pid(self) -> int | None: ...
+    @property
+    def active(self) -> int: ...
+    @property
+    def memory_bytes(self) -> int | None: ...
+    @property
+    def tokens_per_second(self) -> float | None: ...
+
+    def submit(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        """The answer's chunks; the last has a `finish_reason`. Closing the generator aborts the request.
+
+        Raises:
+            UmlError: the request failed; no chunk follows.
+        """
+        ...
+
+    def fail_all(self, error: UmlError) -> None: ...
+    async def drained(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+class WorkerEngine:
+    """An `EngineHandle` on a worker process."""
+
+    def __init__(self, process: WorkerProcess, loaded: ipc.Loaded, on_death: Callable[[], None]) -> None:
+        self.info, self.settings = loaded.info, loaded.settings
+        self._process = process
+        self._on_death = on_death
+        self._queues: dict[str, asyncio.Queue[Chunk | UmlError]] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._throughput = Throughput()
+        self._closing = self._dead = False
+        self._reader = asyncio.create_task(self._read(), name=f"worker {process.pid} reader")
+
+    @classmethod
+    async def start(
+        cls, spec: ModelSpec, on_progress: Callable[[float], None], on_death: Callable[[], None]
+    ) -> WorkerEngine:
+        """Spawn a worker and load the model.
+
+        Raises:
+            ModelLoadFailed: the file cannot be loaded, or killed the worker.
+            InsufficientMemory, InvalidRequest: as the worker found.
+        """
+        process = await WorkerProcess.spawn()
+        try:
+            async with asyncio.timeout(HANDSHAKE_SECONDS):
+                ready = await process.receive()
+            if not isinstance(ready, ipc.Ready) or ready.protocol != ipc.PROTOCOL:
+                raise ModelLoadFailed("The worker process did not start. Its log: " + process.log_tail[-1000:])
+            process.post(ipc.Load(spec))
+            return cls(process, await _await_loaded(process, spec, on_progress), on_death)
+        except TimeoutError:
+            await process.close()
+            raise ModelLoadFailed(f"The worker process did not start in {HANDSHAKE_SECONDS:.0f} s.") from None
+        except BaseException:
+            # Cancelled or failed: nothing may be left behind, also when the cancelling goes on.
+            await asyncio.shield(process.close())
+            raise
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def active(self) -> int:
+        return len(self._queues)
+
+    @property
+    def memory_bytes(self) -> int | None:
+        return resident_bytes(self.pid)
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        return self._throughput.per_second()
+
+    @property
+    def log_tail(self) -> str:
+        return self._process.log_tail
+
+    async def submit(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        if self._dead:
+            raise _died()
+        if request.id in self._queues:
+            raise InvalidRequest("A request with this id is running.", param="id")
+        queue = self._queues[request.id] = asyncio.Queue()
+        self._idle.clear()
+        self._process.post(ipc.Add(request))
+        ended = False
+        try:
+            while not ended:
+                item = await queue.get()
+                ended = isinstance(item, UmlError) or item.finish_reason is not None
+                if isinstance(item, UmlError):
+                    raise item
+                yield item
+        finally:
+            del self._queues[request.id]
+            if not ended:
+                self._process.post(ipc.Abort(request.id))
+            if not self._queues:
+                self._idle.set()
+
+    def fail_all(self, error: UmlError) -> None:
+        """End every request that is running or queued with this error."""
+        for request_id, queue in self._queues.items():
+            queue.put_nowait(error)
+            self._process.post(ipc.Abort(request_id))
+
+    async def drained(self) -> None:
+        """Returns when no request is running or queued."""
+        await self._idle.wait()
+
+    async def close(self) -> None:
+        """End the worker; its memory is free when this returns."""
+        self._closing = True
+        await self._process.close()
+        await self._reader
+
+    async def _read(self) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            while (message := await self._process.receive()) is not None:
+                if isinstance(message, ipc.Step):
+                    self._deliver(message)
+        self._dead = True
+        if not self._closing:
+            self._on_death()  # first, so that whoever asks again on the error below finds the model coming back
+        self.fail_all(_died())
+        await self._process.close()
+
+    def _deliver(self, step: ipc.Step) -> None:
+        for chunk in step.chunks:
+            self._throughput.add(chunk.tokens)
+            if queue := self._queues.get(chunk.request_id):
+                queue.put_nowait(chunk)
+        for failed in step.failed:
+            if queue := self._queues.get(failed.request_id):
+                queue.put_nowait(UmlError.from_dict(failed.error))
+
+
+async def _await_loaded(process: WorkerProcess, spec: ModelSpec, on_progress: Callable[[float], None]) -> ipc.Loaded:
+    while True:
+        match await process.receive():
+            case ipc.Progress(fraction):
+                on_progress(fraction)
+            case ipc.Loaded() as loaded:
+                return loaded
+            case ipc.LoadFailed(error):
+                raise UmlError.from_dict(error)
+            case _:
+                await process.close()
+                raise ModelLoadFailed(
+                    f"{spec.id} ended its worker process while it was loaded. Its file is damaged, or memory ran out."
+                )
+
+
+def _died() -> WorkerDied:
+    return WorkerDied("The model's process ended in the middle of this request. It is started again for the next one.")

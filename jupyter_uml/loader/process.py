@@ -1,0 +1,100 @@
+"""Worker processes: started clean, heard line by line, and never left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections import deque
+
+from jupyter_uml import ipc
+
+LOG_LINES = 200
+# What a worker may see of our environment: enough to find Python and the C library, and no secret.
+_PASSED_ON = (
+    "PATH",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "PYTHONPATH",
+    "LANG",
+    "LC_ALL",
+    "SYSTEMROOT",
+    "HOME",
+    "TZ",
+)
+_TERMINATE_SECONDS = 2.0
+
+
+class WorkerProcess:
+    """The parent's end of one worker: its pid, its pipe, and the last lines that it logged."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self.pid = process.pid
+        self._process, self._stdin, self._stdout = process, process.stdin, process.stdout
+        self._log: deque[str] = deque(maxlen=LOG_LINES)
+        self._log_reader = asyncio.create_task(self._read_log(process.stderr), name=f"worker {self.pid} log")
+
+    @classmethod
+    async def spawn(cls) -> WorkerProcess:
+        # -P: the working directory is a user's notebook folder and must not provide modules.
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-m",
+            "jupyter_uml.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=_environment(),
+        )
+        return cls(process)
+
+    @property
+    def log_tail(self) -> str:
+        return "\n".join(self._log)
+
+    def post(self, message: ipc.ToWorker) -> None:
+        """Send without waiting: also from the clean-up of a generator that is being closed."""
+        if not self._stdin.is_closing():
+            self._stdin.write(ipc.encode(message))
+
+    async def receive(self) -> ipc.FromWorker | None:
+        """The next message; None when the worker is dead."""
+        try:
+            header = await self._stdout.readexactly(ipc.HEADER.size)
+            (length,) = ipc.HEADER.unpack(header)
+            return ipc.decode_from_worker(await self._stdout.readexactly(length))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+
+    async def close(self) -> None:
+        """End the worker: ask by closing its stdin, then insist. Returns when the process is gone and reaped."""
+        with contextlib.suppress(ConnectionError):
+            self._stdin.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), _TERMINATE_SECONDS)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+        await self._log_reader
+
+    async def _read_log(self, stderr: asyncio.StreamReader) -> None:
+        while True:
+            try:
+                line = await stderr.readline()
+            except ValueError:  # a line beyond the buffer's limit
+                continue
+            if not line:
+                return
+            self._log.append(line.decode(errors="replace").rstrip())
+
+
+def _environment() -> dict[str, str]:
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    # Without it a failed assertion in ggml starts a debugger, which may hang.
+    return environment | {"GGML_NO_BACKTRACE": "1", "PYTHONUTF8": "1"}

@@ -1,0 +1,262 @@
+"""The gate that every request passes: host, size, who asks, may they, is the body sound. And the table of statuses."""
+
+from __future__ import annotations
+
+import math
+import re
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import asdict, is_dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import orjson
+from jupyter_core.utils import ensure_async
+from jupyter_server.base.handlers import JupyterHandler
+from pydantic import BaseModel, ValidationError
+from tornado.web import HTTPError, stream_request_body
+
+from jupyter_uml.errors import (
+    AuthenticationFailed,
+    ContextLengthExceeded,
+    InsufficientMemory,
+    InvalidRequest,
+    MethodNotAllowed,
+    ModelBusy,
+    ModelLoadFailed,
+    ModelNotFound,
+    ModelRestarting,
+    Overloaded,
+    PayloadTooLarge,
+    PermissionDenied,
+    RouteNotFound,
+    UmlError,
+    WorkerDied,
+)
+from jupyter_uml.server.keys import JUPYTER_USER, KEY_PREFIX, KeyRing, Principal, Scope
+from jupyter_uml.server.stream import EventStream
+from jupyter_uml.service import Service
+
+if TYPE_CHECKING:
+    from jupyter_uml.types import Chunk
+
+MAX_BODY = 32 << 20  # bytes
+STATUS: dict[type[UmlError], int] = {
+    UmlError: 500,
+    InvalidRequest: 400,
+    ContextLengthExceeded: 400,
+    AuthenticationFailed: 401,
+    PermissionDenied: 403,
+    ModelNotFound: 404,
+    RouteNotFound: 404,
+    MethodNotAllowed: 405,
+    ModelBusy: 409,
+    PayloadTooLarge: 413,
+    ModelLoadFailed: 422,
+    InsufficientMemory: 503,
+    ModelRestarting: 503,
+    Overloaded: 503,
+    WorkerDied: 503,
+}
+
+_UNION_BRANCH = re.compile(r"^(str|int|float|constrained-str|(list|tuple|function-\w+|literal)\[.*)$")
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def status_of(error: UmlError) -> int:
+    """The HTTP status of an error: its own class's, or its nearest parent's."""
+    return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
+
+
+@stream_request_body
+class UmlHandler(JupyterHandler):
+    """A route. Concrete classes say which `scope` it needs, for reading and for writing alike."""
+
+    scope: ClassVar[Scope | None] = None  # None: open to nobody, a mistake
+    principal: Principal
+
+    def initialize(self, service: Service, keys: KeyRing) -> None:
+        self.service, self.keys = service, keys
+        self.request_id = f"req_{secrets.token_hex(12)}"
+        self.set_header("X-Request-Id", self.request_id)
+        self._body = bytearray()
+        self._body_too_large = self._refused = False
+        self.events: EventStream | None = None
+
+    # --- the gate ---
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        if int(self.request.headers.get("Content-Length") or 0) > MAX_BODY:
+            raise _too_large()
+        try:
+            await self._admit()
+        except UmlError as error:
+            self._refuse(error)
+
+    async def _admit(self) -> None:
+        if not self.check_host():
+            raise PermissionDenied("This host name is not served here.")
+        self.principal = await self._authenticate()
+        if not self.principal.by_key:
+            self._check_browser()
+        if self.scope not in self.principal.scopes:
+            raise PermissionDenied(f"This key lacks the scope {self.scope!r}.")
+
+    def _refuse(self, error: UmlError) -> None:
+        """Answer with `error` once the body has been read. An answer in the middle of it would close the connection,
+        and a client that is still sending would see a reset instead of the answer."""
+
+        async def refuse(*_: str) -> None:
+            raise error
+
+        self._refused = True
+        setattr(self, (self.request.method or "get").lower(), refuse)
+
+    async def _authenticate(self) -> Principal:
+        """A key of ours first: a bad one is an error, never a reason to look for a cookie."""
+        scheme, _, credential = self.request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() in ("bearer", "token") and credential.startswith(KEY_PREFIX):
+            self.current_user = self._jupyter_current_user = None
+            principal = self.keys.find(credential.strip())
+            if principal is None:
+                raise AuthenticationFailed("This API key is not valid.")
+            return principal
+        user = await ensure_async(self.identity_provider.get_user(self))
+        self.current_user = self._jupyter_current_user = user
+        if user is None:
+            raise AuthenticationFailed(
+                "No valid credential. Send an API key or Jupyter's token as `Authorization: Bearer …`."
+            )
+        action = "read" if self.request.method in ("GET", "HEAD") else "execute"
+        if not await ensure_async(self.authorizer.is_authorized(self, user, action, "uml")):
+            raise PermissionDenied("Jupyter's authorizer does not allow this.")
+        return JUPYTER_USER
+
+    def _check_browser(self) -> None:
+        """What a cookie alone must not do: act for a page of another site."""
+        try:
+            if not self.check_origin():
+                raise PermissionDenied("Requests from this origin are not allowed.")
+            if self.request.method not in ("GET", "HEAD", "OPTIONS"):
+                self.check_xsrf_cookie()
+        except HTTPError as error:
+            raise PermissionDenied("The XSRF token is missing or wrong.") from error
+
+    def check_xsrf_cookie(self) -> None:
+        # Tornado calls this before `prepare`, when it is not known yet who asks; `_check_browser` calls it again.
+        if getattr(self, "_jupyter_current_user", None) is not None:
+            super().check_xsrf_cookie()
+
+    def data_received(self, chunk: bytes) -> None:
+        if len(self._body) + len(chunk) > MAX_BODY:
+            self._body_too_large = True
+            self._body.clear()
+        elif not (self._body_too_large or self._refused):
+            self._body += chunk
+
+    def parse(self, model: type[Body]) -> Body:
+        """The request's body as `model`.
+
+        Raises:
+            InvalidRequest: not JSON, or a field is wrong; `param` names it.
+            PayloadTooLarge: it came without a length and was too long.
+        """
+        if self._body_too_large:
+            raise _too_large()
+        try:
+            return model.model_validate(orjson.loads(bytes(self._body)))
+        except orjson.JSONDecodeError as error:
+            raise InvalidRequest(f"The body is not valid JSON: {str(error).split(':')[0]}.") from error
+        except ValidationError as error:
+            raise _named(error) from error
+
+    # --- answering ---
+
+    def write_json(self, body: Any, status: int = 200) -> None:
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json")
+        if is_dataclass(body) and not isinstance(body, type):
+            body = asdict(body)
+        self.finish(orjson.dumps(body))
+
+    async def collect(self, chunks: AsyncGenerator[Chunk, None]) -> list[Chunk]:
+        """All chunks of an answer that is not streamed; a client that hangs up cancels it."""
+        self.events = EventStream(self)
+        collected: list[Chunk] = []
+        async with aclosing(self.events.watch(chunks)) as watched:
+            async for chunk in watched:
+                if chunk is not None:
+                    collected.append(chunk)
+        return collected
+
+    def on_connection_close(self) -> None:
+        if self.events is not None:
+            self.events.hang_up()
+
+    def set_default_headers(self) -> None:
+        # Called by Tornado's constructor before `initialize`, and again when an error clears the headers.
+        super().set_default_headers()
+        if hasattr(self, "request_id"):
+            self.set_header("X-Request-Id", self.request_id)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        raised = kwargs.get("exc_info", (None, None, None))[1]
+        error = raised if isinstance(raised, UmlError) else _from_status(status_code, self.request_id)
+        status = status_of(error) if isinstance(raised, UmlError) else status_code
+        if error.retry_after is not None:
+            self.set_header("Retry-After", str(math.ceil(error.retry_after)))
+        if status == HTTPStatus.UNAUTHORIZED:
+            self.set_header("WWW-Authenticate", "Bearer")
+        if isinstance(error, PayloadTooLarge):
+            self.set_header("Connection", "close")  # the rest of the body is not worth reading
+        self.write_json({"error": error.to_dict()}, status)
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        if not isinstance(value, UmlError | HTTPError):
+            self.log.error("request %s failed", self.request_id)
+            super().log_exception(typ, value, tb)
+
+
+class UnknownRouteHandler(UmlHandler):
+    """Everything below `uml/` that is no route: an error in our shape instead of Jupyter's page."""
+
+    scope = "models:read"
+
+    async def _admit(self) -> None:
+        raise RouteNotFound("There is no such route here. Check the spelling: chat is `POST v1/chat/completions`.")
+
+
+def _too_large() -> PayloadTooLarge:
+    return PayloadTooLarge(f"The body is larger than {MAX_BODY >> 20} MiB.")
+
+
+def _named(error: ValidationError) -> InvalidRequest:
+    """The first fault of a body, in words, with the field's name."""
+    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    # Of a union's branches the one that got furthest is the one that was meant.
+    fault = max(faults, key=lambda fault: len(fault["loc"]))
+    path = ".".join(str(part) for part in fault["loc"] if not _UNION_BRANCH.match(str(part)))
+    if fault["type"] == "extra_forbidden":
+        return InvalidRequest(f"{path}: this field is not supported. Leave it out.", param=path)
+    text = fault["msg"].removeprefix("Value error, ")
+    return InvalidRequest(f"{path}: {text}" if path else text, param=path or None)
+
+
+def _from_status(status: int, request_id: str) -> UmlError:
+    """An error that Tornado or Jupyter raised, in our shape and with nothing of its inside."""
+    match status:
+        case 401:
+            return AuthenticationFailed("No valid credential.")
+        case 403:
+            return PermissionDenied("Not allowed.")
+        case 404:
+            return RouteNotFound("There is no such route.")
+        case 405:
+            return MethodNotAllowed("This route does not take this method.")
+        case 413:
+            return _too_large()
+        case _ if 400 <= status < 500:
+            return InvalidRequest("The request is not valid.")
+        case _:
+            return UmlError(f"Something went wrong in the server. Its log tells more under {request_id}.")

@@ -1,0 +1,108 @@
+"""The Jupyter server extension, and the server that runs without Jupyter around it.
+
+Everything is built here, once, and handed down; no handler reaches for a global.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.serverapp import ServerApp
+from jupyter_server.utils import url_path_join
+from tornado.web import RequestHandler
+from traitlets import Bool, List, Unicode, default
+
+from jupyter_uml.loader.catalog import Catalog, default_model_dir
+from jupyter_uml.loader.loader import UniversalLoader
+from jupyter_uml.server.base import UnknownRouteHandler
+from jupyter_uml.server.keys import JUPYTER_USER, KeyRing
+from jupyter_uml.server.native import HealthHandler, LoadModelHandler, ModelHandler, ModelsHandler, UnloadModelHandler
+from jupyter_uml.server.openai import ChatCompletionsHandler, CompletionsHandler, ModelCardHandler, ModelListHandler
+from jupyter_uml.service import Service
+
+Route = tuple[str, type[RequestHandler], dict[str, Any]]
+
+_MODEL = r"([A-Za-z0-9._:/-]+)"
+ROUTES: list[tuple[str, type[RequestHandler]]] = [
+    ("health", HealthHandler),
+    ("models", ModelsHandler),
+    (f"models/{_MODEL}", ModelHandler),
+    ("load_model", LoadModelHandler),
+    ("unload_model", UnloadModelHandler),
+    ("v1/models", ModelListHandler),
+    (f"v1/models/{_MODEL}", ModelCardHandler),
+    ("v1/chat/completions", ChatCompletionsHandler),
+    ("v1/completions", CompletionsHandler),
+]
+
+
+class StandaloneServer(ServerApp):
+    """A Jupyter server without contents, kernels, terminals or other extensions: sign-in and our routes."""
+
+    name = "jupyter-uml"
+    default_services = ("auth", "security")  # type: ignore[assignment]
+
+    @default("port")
+    def _port_default(self) -> int:
+        return 8000
+
+    def running_server_info(self, kernel_count: bool = True) -> str:
+        return f"The model server is running, OpenAI's API at:\n{url_path_join(self.connection_url, 'v1')}"
+
+
+class UMLApp(ExtensionApp):
+    """Universal Model Launcher: loads language models and serves them to notebooks and programs."""
+
+    name = "uml"
+    description = "Serve language models on this machine, without notebooks. In JupyterLab it runs by itself."
+    extension_url = "/uml/health"
+    load_other_extensions = False
+    serverapp_class = StandaloneServer
+
+    model_dirs = List(
+        Unicode(),
+        help="Folders searched for GGUF files, with their sub-folders, beside uml/models in Jupyter's data folder.",
+    ).tag(config=True)
+    demo_model = Bool(True, help="Offer the small bundled model `demo`.").tag(config=True)
+
+    @default("open_browser")
+    def _default_open_browser(self) -> bool:
+        return not self._standalone
+
+    def initialize_settings(self) -> None:
+        folders = [default_model_dir(), *(Path(folder) for folder in self.model_dirs)]
+        self.service = Service(UniversalLoader(Catalog(folders, demo=self.demo_model)))
+        self.keys = KeyRing()
+
+    def initialize_handlers(self) -> None:
+        prefixes = ["uml/", ""] if self._standalone else ["uml/"]
+        shared = {"service": self.service, "keys": self.keys}
+        for prefix in prefixes:
+            self.handlers.extend((f"/{prefix}{path}", handler, shared) for path, handler in ROUTES)
+        self.handlers.append((r"/uml/.*", UnknownRouteHandler, shared))
+        if self._standalone:
+            self.handlers.append((r"/v1/.*", UnknownRouteHandler, shared))
+
+    async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
+        """Kernels inherit the way to us: an address and a key of their own, which dies with this server."""
+        os.environ["JUPYTER_UML_URL"] = url_path_join(serverapp.connection_url, "uml")
+        os.environ["JUPYTER_UML_KEY"] = self.keys.create(JUPYTER_USER.name)
+
+    async def stop_extension(self) -> None:
+        await self.service.aclose()
+
+    @property
+    def _standalone(self) -> bool:
+        return isinstance(self.serverapp, StandaloneServer)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """`jupyter uml`."""
+    UMLApp.launch_instance(argv)  # type: ignore[no-untyped-call]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""The native routes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from jupyter_uml import __version__
+from jupyter_uml.server.base import UmlHandler
+from jupyter_uml.server.native_types import LoadModelRequest, UnloadModelRequest
+
+
+class HealthHandler(UmlHandler):
+    scope = "models:read"
+
+    async def get(self) -> None:
+        self.write_json({"version": __version__, **await self.service.health()})
+
+
+class ModelsHandler(UmlHandler):
+    scope = "models:read"
+
+    async def get(self) -> None:
+        self.write_json({"models": [asdict(status) for status in await self.service.models()]})
+
+
+class ModelHandler(UmlHandler):
+    scope = "models:read"
+
+    async def get(self, model_id: str) -> None:
+        self.write_json(await self.service.model(model_id))
+
+
+class LoadModelHandler(UmlHandler):
+    scope = "models:admin"
+
+    async def post(self) -> None:
+        body = self.parse(LoadModelRequest)
+        status = await self.service.load(body.model, body.settings(), wait=body.wait)
+        self.write_json(status, 200 if status.state == "loaded" else 202)
+
+
+class UnloadModelHandler(UmlHandler):
+    scope = "models:admin"
+
+    async def post(self) -> None:
+        body = self.parse(UnloadModelRequest)
+        self.write_json(await self.service.unload(body.model, force=body.force))

@@ -1,0 +1,71 @@
+"""What the product does, without any transport: HTTP handlers, sockets and a kernel without a server all call this."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from jupyter_uml.errors import InvalidRequest
+from jupyter_uml.loader.catalog import DEMO, Catalog, default_model_dir
+from jupyter_uml.loader.fit import available_memory, total_memory
+from jupyter_uml.loader.loader import UniversalLoader
+from jupyter_uml.types import Chunk, GenerateRequest, LoadSettings, ModelStatus
+
+
+class Service:
+    """The verbs of the product over one loader."""
+
+    def __init__(self, loader: UniversalLoader) -> None:
+        self.loader = loader
+
+    @classmethod
+    def create(cls) -> Service:
+        """A service of its own, for a process without a server: the demo model and the default folder."""
+        return cls(UniversalLoader(Catalog([default_model_dir()])))
+
+    async def health(self) -> dict[str, Any]:
+        return {
+            "status": "ok",
+            "loaded": [status.id for status in self.loader.statuses() if status.state == "loaded"],
+            "memory": {"total_bytes": total_memory(), "available_bytes": available_memory()},
+        }
+
+    async def models(self) -> list[ModelStatus]:
+        return self.loader.statuses()
+
+    async def model(self, model_id: str) -> ModelStatus:
+        return self.loader.status(model_id)
+
+    async def default_model(self) -> str:
+        """The model to use where none is named: the one used last, else the demo model, else the only one there is.
+
+        Raises:
+            InvalidRequest: there are several, and none of these applies.
+        """
+        known = list(self.loader.catalog.entries())
+        if used := self.loader.last_used():
+            return used
+        if DEMO in known or len(known) == 1:
+            return DEMO if DEMO in known else known[0]
+        raise InvalidRequest(f"Say which model: {', '.join(known) or 'none was found'}.", param="model")
+
+    async def load(self, model: str, settings: LoadSettings | None = None, *, wait: bool = True) -> ModelStatus:
+        return await self.loader.load(model, settings, wait=wait)
+
+    async def unload(self, model: str, *, force: bool = False) -> ModelStatus:
+        return await self.loader.unload(model, force=force)
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        """The answer, chunk by chunk; the model is loaded first where it is not. Closing the generator cancels.
+
+        Raises:
+            UmlError: the request failed. Every request ends with exactly one final chunk or one error.
+        """
+        engine = await self.loader.engine(request.model)
+        async with aclosing(engine.submit(request)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def aclose(self) -> None:
+        await self.loader.close()

@@ -1,0 +1,138 @@
+"""The worker process: one model, one engine. Started by the loader as `python -m jupyter_uml.worker`.
+
+It says `Ready`, is told what to load, then drains its inbox, steps the engine and sends what came out, for ever. It
+has no settings of its own. It ends when its stdin ends, which the kernel sees to however its parent dies.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import BinaryIO
+
+from jupyter_uml import ipc
+from jupyter_uml.engine.engine import Engine, Failure, Output
+from jupyter_uml.engine.model import Model
+from jupyter_uml.errors import UmlError
+
+_PR_SET_PDEATHSIG = 1
+_PROGRESS_INTERVAL = 0.05  # seconds between two reports
+
+
+def main() -> None:
+    inbound, outbound = _take_stdio()
+    _die_with_parent()
+    worker = Worker(outbound)
+    threading.Thread(target=worker.read_inbox, args=(inbound,), name="inbox", daemon=True).start()
+    worker.run()
+
+
+class Worker:
+    """The loop, and its inbox. `outbound` is a file descriptor."""
+
+    def __init__(self, outbound: int) -> None:
+        self._outbound = outbound
+        self._inbox: queue.SimpleQueue[ipc.ToWorker] = queue.SimpleQueue()
+
+    def read_inbox(self, stream: BinaryIO) -> None:
+        """Runs on a thread of its own: also in a long prefill the end of the parent ends this process at once."""
+        while (body := ipc.read_frame(stream)) is not None:
+            self._inbox.put(ipc.decode_to_worker(body))
+        os._exit(0)
+
+    def run(self) -> None:
+        self._send(ipc.Ready(ipc.PROTOCOL, os.getpid(), f"llama-cpp-python {version('llama-cpp-python')}"))
+        engine = self._load()
+        while True:
+            outputs = self._drain(engine)
+            outputs += engine.step()
+            if outputs:
+                self._send(_step_message(outputs))
+
+    def _load(self) -> Engine:
+        message = self._inbox.get()
+        assert isinstance(message, ipc.Load)
+        try:
+            model = Model(message.spec, _Throttled(self._send))
+            settings = model.fit(message.spec.settings, message.spec.memory_limit)
+            engine = Engine(model, settings)
+        except UmlError as error:
+            self._send(ipc.LoadFailed(error.to_dict()))
+            sys.exit(0)
+        self._send(ipc.Loaded(model.info, settings))
+        return engine
+
+    def _drain(self, engine: Engine) -> list[Output]:
+        """Take every message there is; wait for one where the engine has nothing to do."""
+        outputs: list[Output] = []
+        while True:
+            try:
+                message = self._inbox.get(block=not engine.busy and not outputs)
+            except queue.Empty:
+                return outputs
+            outputs += _handle(engine, message)
+
+    def _send(self, message: ipc.FromWorker) -> None:
+        ipc.write_frame(self._outbound, ipc.encode(message))
+
+
+def _handle(engine: Engine, message: ipc.ToWorker) -> list[Output]:
+    match message:
+        case ipc.Add(request):
+            try:
+                engine.add(request)
+            except UmlError as error:
+                return [Failure(request.id, error)]
+        case ipc.Abort(request_id):
+            return engine.abort(request_id)
+        case ipc.Load():
+            sys.exit("a worker loads one model in its life")
+    return []
+
+
+def _step_message(outputs: list[Output]) -> ipc.Step:
+    chunks = [output for output in outputs if not isinstance(output, Failure)]
+    failed = [ipc.Failed(o.request_id, o.error.to_dict()) for o in outputs if isinstance(o, Failure)]
+    return ipc.Step(chunks, failed)
+
+
+class _Throttled:
+    """Sends load progress a few times a second: llama.cpp reports every tensor."""
+
+    def __init__(self, send: Callable[[ipc.FromWorker], None]) -> None:
+        self._send, self._last = send, 0.0
+
+    def __call__(self, fraction: float) -> None:
+        now = time.monotonic()
+        if now - self._last >= _PROGRESS_INTERVAL:
+            self._last = now
+            self._send(ipc.Progress(fraction))
+
+
+def _take_stdio() -> tuple[BinaryIO, int]:
+    """Keep stdin and stdout for the protocol; from here on, whatever prints goes to stderr."""
+    inbound = os.fdopen(os.dup(0), "rb")
+    outbound = os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return inbound, outbound
+
+
+def _die_with_parent() -> None:
+    """A second belt beside the end of stdin, for a worker stuck in C. Ctrl-C in a terminal is the parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+import type { ReactNode } from 'react';
+
+interface IProps {
+  /** For style sheets and tests. */
+  action: string;
+  /** What a screen reader says where the text alone is not clear. */
+  label?: string | undefined;
+  title?: string | undefined;
+  tone?: 'plain' | 'primary' | 'danger' | 'icon' | undefined;
+  /** Cannot be used now; it keeps the keyboard's focus. */
+  disabled?: boolean | undefined;
+  onClick: () => void;
+  children: ReactNode;
+}
+
+export function Button({ action, label, title, tone = 'plain', disabled = false, onClick, children }: IProps) {
+  return (
+    <button
+      type="button"
+      className="jp-uml-Button"
+      data-tone={tone}
+      data-uml-action={action}
+      aria-label={label}
+      aria-disabled={disabled || undefined}
+      title={title}
+      // The button may mean something else after the first click of a double click.
+      onClick={event => !disabled && event.detail < 2 && onClick()}
+    >
+      {children}
+    </button>
+  );
+}

@@ -1,0 +1,44 @@
+import { bytes, count, plural, rate } from './format';
+import type { IModelRow } from './types';
+
+interface IFact {
+  name: string;
+  value: string;
+  title?: string;
+}
+
+/** What a loaded model takes and does. */
+export function Facts({ row }: { row: IModelRow }) {
+  const waits = row.state === 'unloading' && row.active > 0;
+  return (
+    <>
+      <dl className="jp-uml-Facts">
+        {facts(row).map(fact => (
+          <div key={fact.name} className="jp-uml-Fact" title={fact.title}>
+            <dt>{fact.name}</dt>
+            <dd>{fact.value}</dd>
+          </div>
+        ))}
+      </dl>
+      {waits && <div className="jp-uml-Row-hint">Waits for {plural(row.active, 'answer')} to end.</div>}
+    </>
+  );
+}
+
+function facts(row: IModelRow): IFact[] {
+  const found: IFact[] = [];
+  if (row.memory_bytes !== null) {
+    found.push({ name: 'Memory', value: bytes(row.memory_bytes), title: 'Memory in use by this model’s process' });
+  }
+  if (row.settings) {
+    const title = `For each answer; ${plural(row.settings.n_parallel, 'answer')} can run side by side`;
+    found.push({ name: 'Context', value: `${count(row.settings.n_ctx)}\u00a0tokens`, title });
+  }
+  if (row.active > 0) {
+    found.push({ name: 'Running', value: plural(row.active, 'answer'), title: 'Answers running or queued' });
+  }
+  if (row.tokens_per_second !== null && row.tokens_per_second > 0) {
+    found.push({ name: 'Speed', value: rate(row.tokens_per_second), title: 'All answers together' });
+  }
+  return found;
+}

@@ -1,0 +1,13 @@
+import { LabIcon } from '@jupyterlab/ui-components';
+
+/** A chip with a start sign in it; `jp-icon3` lets the theme choose its colour. */
+export const modelsIcon = new LabIcon({
+  name: 'jupyter-uml:models',
+  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">
+  <g class="jp-icon3 jp-icon-selectable" fill="#616161">
+    <path fill-rule="evenodd" d="M7 4.5h10A2.5 2.5 0 0 1 19.5 7v10a2.5 2.5 0 0 1-2.5 2.5H7A2.5 2.5 0 0 1 4.5 17V7A2.5 2.5 0 0 1 7 4.5zM7 6.5a.5.5 0 0 0-.5.5v10a.5.5 0 0 0 .5.5h10a.5.5 0 0 0 .5-.5V7a.5.5 0 0 0-.5-.5z"/>
+    <path d="M8 1.5h2v3H8zM14 1.5h2v3h-2zM8 19.5h2v3H8zM14 19.5h2v3h-2zM1.5 8h3v2h-3zM1.5 14h3v2h-3zM19.5 8h3v2h-3zM19.5 14h3v2h-3z"/>
+    <path d="M9.8 8.2v7.6l6-3.8z"/>
+  </g>
+</svg>`
+});

@@ -1,0 +1,117 @@
+import { refreshIcon } from '@jupyterlab/ui-components';
+
+import { Button } from './button';
+import { bytes } from './format';
+import type { IState } from './model';
+import { Notice } from './notice';
+import type { IProblem } from './problem';
+import { type IRowActions, ModelRow } from './row';
+import type { IMemory } from './types';
+
+interface IProps {
+  state: IState;
+  actions: IRowActions & { refresh(): void };
+}
+
+export function Panel({ state, actions }: IProps) {
+  const { rows, problem, memory } = state;
+  return (
+    <>
+      <header className="jp-uml-Header">
+        <h2>Models</h2>
+        <Button action="refresh" tone="icon" label="Refresh the models" title="Refresh" onClick={actions.refresh}>
+          <refreshIcon.react tag="span" elementSize="normal" />
+        </Button>
+      </header>
+      {problem && <Banner problem={problem} retry={actions.refresh} />}
+      <div className="jp-uml-Body" data-uml-stale={problem ? '' : undefined}>
+        <Orphans state={state} actions={actions} />
+        {rows === null && !problem && <p className="jp-uml-Hint">Looking for models…</p>}
+        {rows?.length === 0 && <Empty />}
+        {rows && rows.length > 0 && <List state={state} actions={actions} />}
+      </div>
+      {memory && <Memory memory={memory} />}
+      <div className="jp-uml-SrOnly" role="status" aria-live="polite">
+        {state.announcement}
+      </div>
+    </>
+  );
+}
+
+function List({ state, actions }: IProps) {
+  return (
+    <ul className="jp-uml-List" aria-label="Models">
+      {state.rows!.map(row => (
+        <ModelRow
+          key={row.id}
+          row={row}
+          pending={state.pending.get(row.id)}
+          notice={state.notices.get(row.id)}
+          blocked={state.problem !== null}
+          actions={actions}
+        />
+      ))}
+    </ul>
+  );
+}
+
+/** Errors about models that are no longer in the list. */
+function Orphans({ state, actions }: IProps) {
+  const known = new Set((state.rows ?? []).map(row => row.id));
+  const orphans = [...state.notices].filter(([id]) => !known.has(id));
+  return (
+    <>
+      {orphans.map(([id, notice]) => (
+        <Notice key={id} about={id} error={notice.error} text={notice.text} onDismiss={() => actions.dismiss(id)} />
+      ))}
+    </>
+  );
+}
+
+function Banner({ problem, retry }: { problem: IProblem; retry: () => void }) {
+  return (
+    <div className="jp-uml-Banner" role="alert">
+      <div>
+        <strong>{problem.title}</strong>
+        <div>{problem.message}</div>
+      </div>
+      <Button action="reconnect" onClick={retry}>
+        Try now
+      </Button>
+    </div>
+  );
+}
+
+function Empty() {
+  return (
+    <div className="jp-uml-Hint jp-uml-Empty">
+      <h3>No models yet</h3>
+      <p>
+        Put a GGUF file into <code>uml/models</code> in Jupyter’s data folder, which <code>jupyter --data-dir</code>{' '}
+        prints, and it appears here.
+      </p>
+      <p>
+        Or name folders of your own in <code>jupyter_server_config.py</code> and restart the server:
+      </p>
+      <pre tabIndex={0}>c.UMLApp.model_dirs = [&quot;~/models&quot;]</pre>
+    </div>
+  );
+}
+
+function Memory({ memory }: { memory: IMemory }) {
+  const total = Math.max(1, memory.total_bytes);
+  const used = Math.min(1, Math.max(0, 1 - memory.available_bytes / total));
+  return (
+    <footer className="jp-uml-Footer" title="Memory of the machine that the server runs on">
+      <div className="jp-uml-Footer-text">
+        <span>Memory</span>
+        <span>
+          {bytes(memory.available_bytes)} free of {bytes(memory.total_bytes)}
+        </span>
+      </div>
+      <div className="jp-uml-Meter" aria-hidden="true" data-level={used > 0.9 ? 'high' : 'normal'}>
+        <div style={{ width: `${Math.round(used * 100)}%` }} />
+      </div>
+    </footer>
+  );
+}

@@ -1,0 +1,198 @@
+"""Real servers for every test that needs one, and a look around after each test: nothing may be left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psutil
+import pytest
+
+from jupyter_uml.demo import demo_model_path
+
+START_SECONDS = 60.0
+
+
+@dataclass
+class Server:
+    """A running Jupyter server (or `jupyter uml`) with our extension. `url` is the address of our routes."""
+
+    process: subprocess.Popen[bytes]
+    root: str
+    token: str
+    log: Path
+    runtime: Path
+    models: Path
+    standalone: bool
+
+    @property
+    def url(self) -> str:
+        return f"{self.root}uml"
+
+    @property
+    def auth(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def request(self, method: str, path: str, body: Any = None, **kwargs: Any) -> httpx2.Response:
+        headers = {**self.auth, **kwargs.pop("headers", {})}
+        content = kwargs.pop("content", None if body is None else json.dumps(body).encode())
+        return httpx2.request(method, f"{self.url}/{path}", content=content, headers=headers, timeout=60, **kwargs)
+
+    def get(self, path: str, **kwargs: Any) -> httpx2.Response:
+        return self.request("GET", path, **kwargs)
+
+    def post(self, path: str, body: Any = None, **kwargs: Any) -> httpx2.Response:
+        return self.request("POST", path, body, **kwargs)
+
+    def model(self, model_id: str = "demo") -> dict[str, Any]:
+        row: dict[str, Any] = self.get(f"models/{model_id}").json()
+        return row
+
+    def workers(self) -> list[psutil.Process]:
+        """The worker processes of this server that are alive."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [child for child in children if is_worker(child)]
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+def is_worker(process: psutil.Process) -> bool:
+    try:
+        return "jupyter_uml.worker" in process.cmdline()
+    except psutil.Error:
+        return False
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """The first true value of `condition`; for what other processes do, which sends no event."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {condition}")
+        time.sleep(0.01)
+    return value
+
+
+def launch(folder: Path, *, standalone: bool = False, args: tuple[str, ...] = ()) -> Server:
+    """Start a server with folders of its own and wait until it answers."""
+    runtime, models = folder / "runtime", folder / "models"
+    for path in (runtime, models, folder / "work"):
+        path.mkdir(parents=True, exist_ok=True)
+    token = secrets.token_hex(16)
+    module = "jupyter_uml.server.extension" if standalone else "jupyter_server"
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTER_", "JPY_"))}
+    environment |= {
+        "JUPYTER_RUNTIME_DIR": str(runtime),
+        "JUPYTER_DATA_DIR": str(folder / "data"),
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "IPYTHONDIR": str(folder / "ipython"),
+    }
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                module,
+                "--ip=127.0.0.1",
+                f"--port={40000 + secrets.randbelow(20000)}",
+                "--no-browser",
+                "--allow-root",
+                f"--IdentityProvider.token={token}",
+                f"--UMLApp.model_dirs={models}",
+                *args,
+            ],
+            cwd=folder / "work",
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        for path in runtime.glob("jpserver-*.json"):
+            try:
+                root = json.loads(path.read_text())["url"].replace("localhost", "127.0.0.1")
+                httpx2.get(f"{root}uml/health", timeout=5)
+            except (ValueError, KeyError, httpx2.HTTPError):
+                continue
+            return Server(process, root, token, log, runtime, models, standalone)
+        time.sleep(0.05)
+    process.kill()
+    raise AssertionError(f"the server did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One Jupyter server for all tests that leave it as they found it."""
+    server = launch(tmp_path_factory.mktemp("shared"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Iterator[Server]:
+    """The shared server, with nothing running on it before and after."""
+    yield shared_server
+    wait_until(lambda: not any(row["active"] for row in shared_server.get("models").json()["models"]))
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    """A server that the test may kill. Its folder of models holds what the test puts there."""
+    server = launch(tmp_path)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def standalone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """`jupyter uml`, without Jupyter's contents and kernels."""
+    server = launch(tmp_path_factory.mktemp("standalone"), standalone=True)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def demo_bytes() -> bytes:
+    return demo_model_path().read_bytes()
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """A test that leaves a worker, a thread or a descriptor behind has failed."""
+    me = psutil.Process()
+    before = {thread.ident for thread in threading.enumerate()}
+    yield
+    left = [child for child in me.children() if is_worker(child)]
+    assert not left, f"worker processes left behind: {left}"
+    threads = [t for t in threading.enumerate() if t.ident not in before and not _belongs_to_a_library(t)]
+    for thread in threads:
+        thread.join(5)
+    assert not [t for t in threads if t.is_alive()], f"threads left behind: {threads}"
+
+
+def _belongs_to_a_library(thread: threading.Thread) -> bool:
+    return thread.name.startswith(("asyncio_", "waitpid-", "ThreadPoolExecutor", "IPython", "tqdm"))

@@ -1,0 +1,221 @@
+"""The engine on the real demo model: answers alone and in batches, aborts, limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from jupyter_uml.demo import demo_model_path
+from jupyter_uml.engine.engine import Engine, Failure
+from jupyter_uml.engine.model import Model
+from jupyter_uml.errors import ContextLengthExceeded, InsufficientMemory, InvalidRequest, ModelLoadFailed
+from jupyter_uml.types import Chunk, GenerateRequest, LoadSettings, Message, ModelSpec, SamplingParams
+
+QUESTIONS = ["How do I load a model?", "Who are you?", "What is GGUF?", "How do I stop an answer?", "Hello!", "Thanks"]
+GREEDY = SamplingParams(temperature=0, max_tokens=40)
+_numbers = count()
+
+
+def spec(**settings: int) -> ModelSpec:
+    return ModelSpec("demo", str(demo_model_path()), LoadSettings(n_threads=1, **settings))
+
+
+def make_engine(**settings: int) -> Engine:
+    model = Model(spec(**settings))
+    return Engine(model, model.fit(model.spec.settings, None))
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    engine = make_engine()
+    yield engine
+    engine.close()
+
+
+def chat(text: str, params: SamplingParams = GREEDY, principal: str = "local") -> GenerateRequest:
+    request_id = f"r{next(_numbers)}"
+    return GenerateRequest(request_id, "demo", messages=(Message("user", text),), params=params, principal=principal)
+
+
+def run(engine: Engine) -> dict[str, list[Chunk]]:
+    """Step until there is nothing to do; the chunks of each request."""
+    answers: dict[str, list[Chunk]] = {}
+    while engine.busy:
+        for output in engine.step():
+            assert isinstance(output, Chunk)
+            answers.setdefault(output.request_id, []).append(output)
+    return answers
+
+
+def text(chunks: list[Chunk]) -> str:
+    return "".join(chunk.text for chunk in chunks)
+
+
+def answer(engine: Engine, request: GenerateRequest) -> list[Chunk]:
+    engine.add(request)
+    return run(engine)[request.id]
+
+
+def test_an_answer_ends_with_exactly_one_final_chunk(engine: Engine) -> None:
+    chunks = answer(engine, chat("Who are you?"))
+    assert [chunk.finish_reason for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
+    last = chunks[-1]
+    assert last.finish_reason == "stop"
+    assert last.usage is not None
+    assert last.usage.completion_tokens == sum(chunk.tokens for chunk in chunks) == len(chunks)
+    assert text(chunks)
+
+
+def test_a_batch_gives_each_the_answer_it_gets_alone(engine: Engine) -> None:
+    alone = [text(answer(engine, chat(question))) for question in QUESTIONS]
+    requests = [chat(question) for question in QUESTIONS]
+    for request in requests:  # more than there are slots: the last ones wait
+        engine.add(request)
+    together = run(engine)
+    assert [text(together[request.id]) for request in requests] == alone
+
+
+def test_arrivals_in_the_middle_change_nothing(engine: Engine) -> None:
+    alone = [text(answer(engine, chat(question))) for question in QUESTIONS[:3]]
+    requests, answers = [chat(question) for question in QUESTIONS[:3]], dict[str, list[Chunk]]()
+    for request in requests:
+        engine.add(request)
+        for _ in range(3):
+            for chunk in engine.step():
+                assert isinstance(chunk, Chunk)
+                answers.setdefault(chunk.request_id, []).append(chunk)
+    for request_id, chunks in run(engine).items():
+        answers.setdefault(request_id, []).extend(chunks)
+    assert [text(answers[request.id]) for request in requests] == alone
+
+
+def test_a_prompt_asked_again_is_found_in_the_cache(engine: Engine) -> None:
+    first = answer(engine, chat("How do I load a model?"))
+    again = answer(engine, chat("How do I load a model?"))
+    other = answer(engine, chat("How do I load a model?", principal="somebody else"))
+    for chunks, cached in ((first, False), (again, True), (other, False)):
+        usage = chunks[-1].usage
+        assert usage is not None
+        assert (usage.cached_tokens == usage.prompt_tokens - 1) is cached
+    assert text(first) == text(again) == text(other)
+
+
+def test_an_abort_frees_the_slot_and_leaves_the_others_alone() -> None:
+    engine = make_engine(n_parallel=2)
+    expected = text(answer(engine, chat("What is GGUF?")))
+    kept, dropped, waiting = chat("What is GGUF?"), chat("Who are you?"), chat("Hello!")
+    for request in (kept, dropped, waiting):
+        engine.add(request)
+    outputs = [*engine.step(), *engine.step()]
+    (last,) = engine.abort(dropped.id)
+    assert isinstance(last, Chunk)
+    assert last.finish_reason == "aborted"
+    assert engine.abort(dropped.id) == []
+    answers = run(engine)
+    assert dropped.id not in answers
+    assert answers[waiting.id][-1].finish_reason == "stop"
+    early = "".join(o.text for o in outputs if isinstance(o, Chunk) and o.request_id == kept.id)
+    assert early + text(answers[kept.id]) == expected
+    engine.close()
+
+
+def test_a_waiting_request_can_be_aborted() -> None:
+    engine = make_engine(n_parallel=1)
+    running, waiting = chat("Hello!"), chat("Thanks")
+    engine.add(running)
+    engine.add(waiting)
+    engine.step()
+    (last,) = engine.abort(waiting.id)
+    assert isinstance(last, Chunk)
+    assert last.finish_reason == "aborted"
+    assert list(run(engine)) == [running.id]
+    engine.close()
+
+
+def test_max_tokens_cuts_and_says_so(engine: Engine) -> None:
+    last = answer(engine, chat("Who are you?", SamplingParams(temperature=0, max_tokens=3)))[-1]
+    assert last.finish_reason == "length"
+    assert last.usage is not None
+    assert last.usage.completion_tokens == 3
+
+
+def test_without_max_tokens_the_context_is_the_limit(engine: Engine) -> None:
+    prompt = tuple([engine.model.tokenize("a", add_special=False, parse_special=False)[0]] * 1000)
+    params = SamplingParams(temperature=2.0, seed=1)
+    request = GenerateRequest("long", "demo", prompt=prompt, params=params)
+    last = answer(engine, request)[-1]
+    assert last.usage is not None
+    assert last.finish_reason == "stop" or last.usage.total_tokens == engine.settings.n_ctx
+
+
+def test_a_stop_string_is_not_shown(engine: Engine) -> None:
+    whole = text(answer(engine, chat("Who are you?")))
+    stop = whole[5:12]
+    chunks = answer(engine, chat("Who are you?", SamplingParams(temperature=0, max_tokens=40, stop=(stop,))))
+    assert text(chunks) == whole[: whole.index(stop)]
+    assert (chunks[-1].finish_reason, chunks[-1].stop_reason) == ("stop", stop)
+
+
+def test_a_seed_repeats_the_draw(engine: Engine) -> None:
+    def draw(seed: int) -> str:
+        return text(answer(engine, chat("Hello!", SamplingParams(temperature=1.5, seed=seed, max_tokens=30))))
+
+    drawn = [draw(seed) for seed in (1, 2, 3, 4)]
+    assert [draw(seed) for seed in (1, 2, 3, 4)] == drawn
+    assert len(set(drawn)) > 1
+
+
+def test_a_prompt_that_does_not_fit_is_refused_with_both_numbers(engine: Engine) -> None:
+    with pytest.raises(ContextLengthExceeded) as caught:
+        engine.add(chat("word " * 3000))
+    assert caught.value.details["context_tokens"] == engine.settings.n_ctx
+    assert int(caught.value.details["prompt_tokens"] or 0) > 3000
+    assert not engine.busy
+
+
+@pytest.mark.parametrize("prompt", ["", (), (1 << 20,), (-1,)])
+def test_impossible_prompts_are_refused(engine: Engine, prompt: str | tuple[int, ...]) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        engine.add(GenerateRequest("x", "demo", prompt=prompt))
+    assert caught.value.param == "prompt"
+
+
+def test_a_long_prompt_does_not_stall_answers_under_way(engine: Engine) -> None:
+    running = chat("Who are you?", SamplingParams(temperature=0))
+    engine.add(running)
+    engine.step()
+    engine.add(GenerateRequest("long", "demo", prompt=tuple([100] * 900), params=SamplingParams(max_tokens=1)))
+    steps = [engine.step() for _ in range(3)]
+    assert all(any(o.request_id == running.id for o in step) for step in steps)
+    assert not any(isinstance(o, Failure) for step in steps for o in step)
+    run(engine)
+
+
+def test_a_context_beyond_the_models_own_is_refused() -> None:
+    model = Model(spec())
+    with pytest.raises(InvalidRequest, match="1024"):
+        model.fit(LoadSettings(n_ctx=4096), None)
+    model.close()
+
+
+def test_a_context_shrinks_to_the_memory_there_is_unless_it_was_asked_for() -> None:
+    model = Model(spec())
+    enough = model.info.size_bytes + model.kv_bytes(1024, 4, "f16") + (64 << 20)
+    assert model.fit(LoadSettings(), enough).n_ctx == 1024
+    assert model.fit(LoadSettings(), enough - 1).n_ctx == 512
+    with pytest.raises(InsufficientMemory) as caught:
+        model.fit(LoadSettings(n_ctx=1024), enough - 1)
+    assert caught.value.details["needed_bytes"] == enough
+    assert caught.value.details["available_bytes"] == enough - 1
+    model.close()
+
+
+def test_a_damaged_file_is_an_error_without_a_path(tmp_path, demo_bytes: bytes) -> None:  # type: ignore[no-untyped-def]
+    for name, content in {"cut": demo_bytes[:100_000], "garbage": b"GGUF" + bytes(100), "text": b"hello"}.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(ModelLoadFailed) as caught:
+            Model(ModelSpec(name, str(path)))
+        assert str(tmp_path) not in str(caught.value)

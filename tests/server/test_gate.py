@@ -1,0 +1,219 @@
+"""Every route, every credential: who gets in, who does not, and in which form they are told."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from jupyter_uml.errors import UmlError
+from jupyter_uml.server import base, openai, openai_types
+from jupyter_uml.server.extension import ROUTES
+from jupyter_uml.server.keys import ALL_SCOPES, KeyRing
+from tests.conftest import Server, wait_until
+
+CHAT = {"model": "demo", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2}
+BODIES = {
+    "load_model": {"model": "demo"},
+    "unload_model": {"model": "demo"},
+    "v1/chat/completions": CHAT,
+    "v1/completions": {"model": "demo", "prompt": "Hi", "max_tokens": 2},
+}
+CALLS = [
+    (method, re.sub(r"\(.*\)", "demo", path), BODIES.get(path))
+    for path, handler in ROUTES
+    for method in ("GET", "POST")
+    if method.lower() in vars(handler) or any(method.lower() in vars(parent) for parent in handler.__mro__[1:3])
+]
+
+
+def assert_error(response: httpx2.Response, status: int, code: str | None = None) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["Content-Type"] == "application/json"
+    body = response.json()
+    assert list(body) == ["error"]
+    error: dict[str, Any] = body["error"]
+    assert {"message", "type", "param", "code"} <= set(error)
+    if code:
+        assert error["code"] == code
+    return error
+
+
+def test_every_route_declares_a_scope() -> None:
+    for path, handler in ROUTES:
+        assert getattr(handler, "scope", None) in ALL_SCOPES, path
+
+
+def test_every_error_has_a_status() -> None:
+    todo = [UmlError]
+    while todo:
+        cls = todo.pop()
+        todo += cls.__subclasses__()
+        assert 400 <= base.status_of(cls._restore("m", None, {})) < 600
+
+
+def test_all_calls_are_tried() -> None:
+    assert len({path for _, path, _ in CALLS}) == len(ROUTES)
+
+
+@pytest.mark.parametrize(("method", "path", "body"), CALLS)
+class TestCredentials:
+    def test_none(self, server: Server, method: str, path: str, body: Any) -> None:
+        response = httpx2.request(method, f"{server.url}/{path}", json=body)
+        assert_error(response, 401, "invalid_api_key")
+        assert "set-cookie" not in response.headers
+
+    def test_a_bad_key_is_never_saved_by_a_cookie(self, server: Server, method: str, path: str, body: Any) -> None:
+        with httpx2.Client() as browser:
+            browser.get(f"{server.root}api/status", params={"token": server.token})
+            assert browser.cookies
+            headers = {"Authorization": "Bearer uml_wrong"}
+            assert_error(browser.request(method, f"{server.url}/{path}", json=body, headers=headers), 401)
+
+    def test_a_foreign_host_name(self, server: Server, method: str, path: str, body: Any) -> None:
+        response = server.request(method, path, body, headers={"Host": "evil.example"})
+        assert_error(response, 403, "permission_denied")
+
+    def test_the_token_opens_it(self, server: Server, method: str, path: str, body: Any) -> None:
+        for scheme in ("Bearer", "token"):
+            response = server.request(method, path, body, headers={"Authorization": f"{scheme} {server.token}"})
+            assert response.status_code == 200, response.text
+        assert response.headers["X-Request-Id"].startswith("req_")
+
+    def test_a_cookie_alone_may_only_read(self, server: Server, method: str, path: str, body: Any) -> None:
+        with httpx2.Client() as browser:
+            browser.get(f"{server.root}api/status", params={"token": server.token})
+            plain = browser.request(method, f"{server.url}/{path}", json=body)
+            foreign = browser.request(
+                method, f"{server.url}/{path}", json=body, headers={"Origin": "http://evil.example"}
+            )
+            assert_error(foreign, 403)
+            if method == "GET":
+                assert plain.status_code == 200
+                return
+            assert_error(plain, 403)
+            browser.get(f"{server.root}a page that is not there")
+            headers = {"X-XSRFToken": browser.cookies["_xsrf"]}
+            assert browser.request(method, f"{server.url}/{path}", json=body, headers=headers).status_code == 200
+
+
+def test_a_key_opens_what_its_scopes_name_and_nothing_else() -> None:
+    ring = KeyRing()
+    key = ring.create("reader", frozenset({"models:read"}))
+    principal = ring.find(key)
+    assert principal is not None
+    assert principal.scopes == {"models:read"}
+    assert ring.find(key[:-1]) is None
+    assert key not in repr(vars(ring))
+
+
+@pytest.mark.parametrize("path", ["", "nope", "v1/nope", "models/", "v1/chat"])
+def test_unknown_routes_are_errors_of_ours(server: Server, path: str) -> None:
+    assert_error(server.get(path), 404, "route_not_found")
+
+
+def test_a_wrong_method_is_told(server: Server) -> None:
+    assert_error(server.request("PUT", "models"), 405, "method_not_allowed")
+
+
+@pytest.mark.parametrize(
+    ("content", "param"),
+    [
+        (b"", None),
+        (b"{", None),
+        (b"[]", None),
+        (b"null", None),
+        (b"\xff\xfe", None),
+        (b"[" * 3000 + b"]" * 3000, None),
+        (b'{"model": "demo", "messages": [{"role": "user", "content": "\\ud800"}]}', None),
+        (b'{"messages": [{"role": "user", "content": "x"}]}', "model"),
+        (b'{"model": "a b", "messages": [{"role": "user", "content": "x"}]}', "model"),
+        (b'{"model": "demo"}', "messages"),
+        (b'{"model": "demo", "messages": []}', "messages"),
+        (b'{"model": "demo", "messages": "hello"}', "messages"),
+        (b'{"model": "demo", "messages": [{"role": "wizard", "content": "x"}]}', "messages.0.role"),
+        (b'{"model": "demo", "messages": [{"role": "user"}]}', "messages.0.content"),
+        (b'{"model": "demo", "messages": [{"role": "user", "content": 5}]}', "messages.0.content"),
+        (
+            b'{"model": "demo", "messages": [{"role": "user", "content": [{"type": "image_url"}]}]}',
+            "messages.0.content.0.type",
+        ),
+        (b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "temperature": NaN}', None),
+        (b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "temperature": 1e999}', None),
+        (b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "temperature": 99}', "temperature"),
+        (b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "max_tokens": 0}', "max_tokens"),
+        (b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "max_tokens": true}', "max_tokens"),
+        (b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "n": 1000000000}', "n"),
+        (b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "logit_bias": {"5": 1}}', "logit_bias"),
+        (b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "stop": [""]}', "stop.0"),
+    ],
+)
+def test_a_bad_body_is_refused_by_name(server: Server, content: bytes, param: str | None) -> None:
+    error = assert_error(server.request("POST", "v1/chat/completions", content=content), 400)
+    assert error["param"] == param
+
+
+def test_a_body_that_says_it_is_too_large_is_refused_unread(server: Server) -> None:
+    address = urlsplit(server.url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        connection.sendall(
+            f"POST {address.path}/v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"Content-Length: {base.MAX_BODY + 1}\r\n\r\n".encode()
+        )
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "payload_too_large"
+
+
+def test_a_body_that_turns_out_too_large_is_refused(server: Server) -> None:
+    def pieces() -> Any:
+        for _ in range(40):
+            yield b"x" * (1 << 20)
+
+    assert_error(server.request("POST", "v1/completions", content=pieces()), 413, "payload_too_large")
+
+
+def test_prompts_too_long_are_refused_with_both_numbers(server: Server) -> None:
+    for stream in (False, True):
+        long = {**CHAT, "stream": stream, "messages": [{"role": "user", "content": "word " * 4000}]}
+        error = assert_error(server.post("v1/chat/completions", long), 400, "context_length_exceeded")
+        assert error["param"] == "messages"
+        assert error["context_tokens"] == 1024
+        assert error["prompt_tokens"] > 4000
+
+
+def test_an_unknown_model_is_not_found(server: Server) -> None:
+    for model in ("nope", "../../etc/passwd", "/demo"):
+        error = assert_error(server.post("v1/chat/completions", {**CHAT, "model": model}), 404, "model_not_found")
+        assert "demo" in error["message"]
+    assert_error(server.get("models/nope"), 404, "model_not_found")
+    assert_error(server.get("v1/models/nope"), 404, "model_not_found")
+
+
+def test_a_damaged_file_is_unprocessable(server: Server, demo_bytes: bytes) -> None:
+    path = server.models / "broken.gguf"
+    path.write_bytes(demo_bytes[:100_000])
+    try:
+        wait_until(lambda: server.get("models/broken").status_code == 200)
+        for body in ({**CHAT, "model": "broken"}, {**CHAT, "model": "broken", "stream": True}):
+            error = assert_error(server.post("v1/chat/completions", body), 422, "model_load_failed")
+            assert str(server.models) not in error["message"]
+        assert_error(server.post("load_model", {"model": "broken"}), 422, "model_load_failed")
+        assert server.model("broken")["state"] == "failed"
+        assert server.model("broken")["error"]["code"] == "model_load_failed"
+    finally:
+        path.unlink()
+
+
+def test_every_field_of_openai_is_honoured_or_refused() -> None:
+    """No request model lets an unknown field pass."""
+    for model in (openai_types.ChatCompletionRequest, openai_types.CompletionRequest, openai_types.ChatMessage):
+        assert model.model_config["extra"] == "forbid"
+    assert openai.ChatCompletionsHandler.body is openai_types.ChatCompletionRequest

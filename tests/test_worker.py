@@ -1,0 +1,147 @@
+"""The worker process by its pipe alone: handshake, death with its parent, prints that cannot corrupt the protocol."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_uml import ipc
+from jupyter_uml.demo import demo_model_path
+from jupyter_uml.types import Chunk, GenerateRequest, Message, ModelSpec, SamplingParams, Usage
+
+COMMAND = [sys.executable, "-P", "-m", "jupyter_uml.worker"]
+
+
+class Pipe:
+    def __init__(self, environment: dict[str, str] | None = None) -> None:
+        self.process = subprocess.Popen(
+            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+        )
+
+    def send(self, message: ipc.ToWorker) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(ipc.encode(message))
+        self.process.stdin.flush()
+
+    def receive(self) -> ipc.FromWorker | None:
+        stdout: BinaryIO = self.process.stdout  # type: ignore[assignment]
+        body = ipc.read_frame(stdout)
+        return None if body is None else ipc.decode_from_worker(body)
+
+    def until(self, kind: type[ipc.Loaded] | type[ipc.LoadFailed]) -> ipc.FromWorker:
+        while True:
+            message = self.receive()
+            assert message is not None
+            if isinstance(message, kind):
+                return message
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait(10)
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            assert stream is not None
+            with suppress(BrokenPipeError):
+                stream.close()
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    pipe = Pipe()
+    yield pipe
+    pipe.close()
+
+
+def load(pipe: Pipe) -> None:
+    assert isinstance(pipe.receive(), ipc.Ready)
+    pipe.send(ipc.Load(ModelSpec("demo", str(demo_model_path()))))
+    pipe.until(ipc.Loaded)
+
+
+def test_handshake_then_an_answer(pipe: Pipe) -> None:
+    ready = pipe.receive()
+    assert isinstance(ready, ipc.Ready)
+    assert (ready.protocol, ready.pid) == (ipc.PROTOCOL, pipe.process.pid)
+    pipe.send(ipc.Load(ModelSpec("demo", str(demo_model_path()))))
+    loaded = pipe.until(ipc.Loaded)
+    assert isinstance(loaded, ipc.Loaded)
+    assert loaded.settings.n_ctx == 1024
+    request = GenerateRequest("r", "demo", messages=(Message("user", "Hi"),), params=SamplingParams(max_tokens=3))
+    pipe.send(ipc.Add(request))
+    chunks: list[Chunk] = []
+    while not chunks or chunks[-1].finish_reason is None:
+        step = pipe.receive()
+        assert isinstance(step, ipc.Step)
+        chunks += step.chunks
+    assert chunks[-1].usage is not None
+
+
+def test_it_ends_with_its_parents_pipe(pipe: Pipe) -> None:
+    load(pipe)
+    prompt = tuple([100] * 1000)
+    pipe.send(ipc.Add(GenerateRequest("r", "demo", prompt=prompt, params=SamplingParams(temperature=2.0))))
+    assert pipe.process.stdin is not None
+    pipe.process.stdin.close()
+    assert pipe.process.wait(2) == 0
+
+
+def test_an_interrupt_from_the_terminal_is_the_parents_business(pipe: Pipe) -> None:
+    load(pipe)
+    pipe.process.send_signal(2)
+    pipe.send(ipc.Add(GenerateRequest("r", "demo", prompt="x", params=SamplingParams(max_tokens=1))))
+    assert isinstance(pipe.receive(), ipc.Step)
+
+
+def test_what_prints_does_not_disturb_the_protocol(tmp_path: Path) -> None:
+    # `sitecustomize` runs in every Python: this one prints from a thread for ever, as C libraries may.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, threading\n"
+        "def chatter():\n"
+        "    pause = threading.Event()\n"
+        "    while not os.path.sameopenfile(1, 2):\n"  # the worker has not taken its stdio yet
+        "        pause.wait(0.001)\n"
+        "    while True:\n"
+        "        os.write(1, b'noise on standard output')\n"
+        "        pause.wait(0.001)\n"
+        "threading.Thread(target=chatter, daemon=True).start()\n"
+    )
+    pipe = Pipe({**os.environ, "PYTHONPATH": str(tmp_path)})
+    load(pipe)
+    for number in range(20):
+        request = GenerateRequest(str(number), "demo", prompt="x", params=SamplingParams(max_tokens=5))
+        pipe.send(ipc.Add(request))
+        last = None
+        while last is None:
+            step = pipe.receive()
+            assert isinstance(step, ipc.Step)
+            last = step.chunks[-1].finish_reason
+    _, errors = pipe.process.communicate(timeout=10)
+    assert b"noise" in errors
+
+
+def test_a_file_that_cannot_be_loaded_ends_the_worker_with_a_reason(pipe: Pipe, tmp_path: Path) -> None:
+    path = tmp_path / "bad.gguf"
+    path.write_bytes(b"no model")
+    pipe.receive()
+    pipe.send(ipc.Load(ModelSpec("bad", str(path))))
+    failed = pipe.until(ipc.LoadFailed)
+    assert isinstance(failed, ipc.LoadFailed)
+    assert failed.error["code"] == "model_load_failed"
+    assert pipe.receive() is None
+    assert pipe.process.wait(5) == 0
+
+
+@given(st.text(), st.integers(0, 1 << 30), st.sampled_from(["stop", "length", "aborted", None]))
+def test_messages_survive_the_pipe(text: str, tokens: int, reason: str | None) -> None:
+    text = text.encode("utf-8", "replace").decode()
+    step = ipc.Step([Chunk("r", text, 1, reason, None, Usage(tokens, 1, 0))], [ipc.Failed("x", {"message": text})])  # type: ignore[arg-type]
+    frame = ipc.encode(step)
+    assert ipc.decode_from_worker(frame[ipc.HEADER.size :]) == step
