@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -91,13 +92,26 @@ def wait_until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
     return value
 
 
+def endless_model() -> bytes:
+    """The demo model made to talk without end: it has a long context and does not know its own end marker."""
+    content = bytearray(demo_model_path().read_bytes().replace(b"<|im_end|>", b"<|im_xnd|>"))
+    for key, value in ((b"llama.context_length", 1 << 15), (b"eos_token_id", 0), (b"eot_token_id", 0)):
+        start = content.find(key)
+        if start >= 0:  # the key's text is followed by its type, 4 for an unsigned 32-bit number, and the value
+            place = start + len(key)
+            assert struct.unpack_from("<I", content, place) == (4,)
+            struct.pack_into("<I", content, place + 4, value)
+    return bytes(content)
+
+
 def launch(folder: Path, *, standalone: bool = False, args: tuple[str, ...] = ()) -> Server:
-    """Start a server with folders of its own and wait until it answers."""
+    """Start a server with folders of its own and wait until it answers. It has the models `demo` and `endless`."""
     runtime, models = folder / "runtime", folder / "models"
     for path in (runtime, models, folder / "work"):
         path.mkdir(parents=True, exist_ok=True)
+    (models / "endless.gguf").write_bytes(endless_model())
     token = secrets.token_hex(16)
-    module = "jupyter_uml.server.extension" if standalone else "jupyter_server"
+    module = "jupyter_uml" if standalone else "jupyter_server"
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTER_", "JPY_"))}
     environment |= {
         "JUPYTER_RUNTIME_DIR": str(runtime),

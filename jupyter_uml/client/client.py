@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -161,13 +162,18 @@ class UniversalClient:
     ) -> None:
         self.aio = AsyncUniversalClient(url, api_key, transport=transport)
         self._thread: LoopThread | None = None
+        self._lock = threading.Lock()
 
     @property
     def background(self) -> LoopThread:
         """The thread that this client's calls run on."""
-        if self._thread is None or self._thread.pid != os.getpid():
-            self._thread = LoopThread.acquire()
-        return self._thread
+        thread = self._thread
+        if thread is not None and thread.pid == os.getpid():
+            return thread
+        with self._lock:  # held for an instant only, so that a fork hardly ever finds it taken
+            if self._thread is None or self._thread.pid != os.getpid():
+                self._thread = LoopThread.acquire()
+            return self._thread
 
     def server(self) -> Server | None:
         return self.background.run(self.aio.server())
@@ -207,7 +213,8 @@ class UniversalClient:
         return Stream(self.background, self.aio.generate(request))
 
     def close(self) -> None:
-        thread, self._thread = self._thread, None
+        with self._lock:
+            thread, self._thread = self._thread, None
         if thread is not None and thread.pid == os.getpid():
             try:
                 thread.run(self.aio.aclose())

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx2
 
@@ -122,8 +122,6 @@ class HTTPTransport:
         try:
             request = client.build_request(method, f"{self.url}/{path}", json=body, timeout=timeout)
             response = await client.send(request, stream=True)
-        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
-            raise InvalidRequest("The url is not one that HTTP can reach.", param="url") from error
         except httpx2.TransportError as error:
             raise ConnectionFailed(_NO_SERVER) from error
         if response.is_success:
@@ -164,13 +162,23 @@ class HTTPTransport:
 
 
 def base_url(url: str) -> str:
-    """Without the slash at the end, and without the `/v1` that OpenAI clients want."""
+    """Without the slash at the end, and without the `/v1` that OpenAI clients want.
+
+    Raises:
+        InvalidRequest: that is no URL that HTTP can reach.
+    """
+    try:
+        good = httpx2.URL(url.strip()).scheme in ("http", "https") and bool(httpx2.URL(url.strip()).host)
+    except httpx2.InvalidURL:
+        good = False
+    if not good:
+        raise InvalidRequest("The url must look like http://127.0.0.1:8888/uml.", param="url")
     return url.strip().rstrip("/").removesuffix("/v1").rstrip("/")
 
 
 def is_loopback(url: str) -> bool:
     """Then no proxy of the environment can be the way there."""
-    host = urlsplit(url).hostname or ""
+    host = httpx2.URL(url).host
     return host in ("localhost", "::1") or host.startswith("127.")
 
 

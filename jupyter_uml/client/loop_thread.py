@@ -11,11 +11,13 @@ import contextlib
 import os
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any, ClassVar, Generic, TypeVar
 
 T = TypeVar("T")
 
+# On Windows an interrupt does not wake a thread that waits; elsewhere it does.
+_SLICE = 0.2 if os.name == "nt" else None
 CANCEL_SECONDS = 5.0  # that an interrupted caller waits for the loop to have let go of its connection
 
 
@@ -33,6 +35,8 @@ class Job(Generic[T]):
     def result(self) -> T:
         """Waits. An exception in the waiting thread, such as KeyboardInterrupt, cancels the job first."""
         try:
+            while not wait([self.future], _SLICE).done:
+                pass
             return self.future.result()
         except BaseException:
             if not self.future.done():

@@ -22,38 +22,37 @@ class SSEDecoder:
     """Feed it bytes; each call returns the events that are complete by now. Comments (heartbeats) give no event."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest: list[bytes] = []  # pieces of the line that is not complete yet
         self._after_cr = False  # the last line ended in CR: an LF that follows belongs to it
         self._first = True
         self._event = ""
         self._id = ""
         self._data: list[str] = []
-        self._size = 0
+        self._size = 0  # bytes held back
 
     def feed(self, piece: bytes) -> list[ServerEvent]:
         """Raises ValueError when one event outgrows `MAX_EVENT_BYTES`."""
-        events = []
-        for line in self._lines(piece):
-            event = self._line(line)
-            if event is not None:
-                events.append(event)
-        if self._size + len(self._rest) > MAX_EVENT_BYTES:
+        self._size += len(piece)
+        events = [event for line in self._lines(piece) if (event := self._line(line)) is not None]
+        if self._size > MAX_EVENT_BYTES:
             raise ValueError("a server-sent event is too large")
         return events
 
     def _lines(self, piece: bytes) -> list[bytes]:
+        """The lines that `piece` completes, without looking again at what came before it."""
         if self._after_cr and piece:
             piece = piece.removeprefix(b"\n")
             self._after_cr = False
-        buffer = self._rest + piece
+        self._after_cr = self._after_cr or piece.endswith(b"\r")
+        head, *others = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._rest.append(head)
+        if not others:
+            return []
+        lines = [b"".join(self._rest), *others[:-1]]
+        self._rest = others[-1:]
         if self._first:
-            if len(buffer) < len(_BOM) and _BOM.startswith(buffer):
-                self._rest = buffer
-                return []
-            buffer = buffer.removeprefix(_BOM)
+            lines[0] = lines[0].removeprefix(_BOM)
             self._first = False
-        self._after_cr = buffer.endswith(b"\r")
-        *lines, self._rest = buffer.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         return lines
 
     def _line(self, line: bytes) -> ServerEvent | None:
@@ -63,7 +62,6 @@ class SSEDecoder:
         text = value.removeprefix(b" ").decode("utf-8", errors="replace")
         if name == b"data":
             self._data.append(text)
-            self._size += len(value)
         elif name == b"event":
             self._event = text
         elif name == b"id" and "\0" not in text:
@@ -72,5 +70,5 @@ class SSEDecoder:
 
     def _dispatch(self) -> ServerEvent | None:
         data, event = self._data, self._event
-        self._data, self._event, self._size = [], "", 0
+        self._data, self._event, self._size = [], "", sum(map(len, self._rest))
         return ServerEvent("\n".join(data), event or "message", self._id) if data else None

@@ -45,6 +45,7 @@ def release(
         "bytes": len(content),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "training": record,
+        "rebuild": f"python -m jupyter_uml.demo.train --export --steps {record['steps']} --seed {record['seed']}",
         "accuracy_percent": figures,
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "greedy": record_greedy(model, tokenizer, corpus),

@@ -107,7 +107,7 @@ class ChatPanel(widgets.VBox):
 
     async def _forget(self, answer: Job[None] | None) -> None:
         if answer is not None:
-            await asyncio.wait([asyncio.wrap_future(answer.future)])
+            await asyncio.gather(asyncio.wrap_future(answer.future), return_exceptions=True)
         self._messages, self.view.turns = [], []
 
     def _show(self, text: str) -> int:

@@ -82,6 +82,7 @@ class ModelPanel(widgets.VBox):
         self._progress_row = widgets.HBox([self._bar, self._progress_label]).add_class("uml-progress")
         self._status, self._error = widgets.HTML().add_class("uml-status"), widgets.HTML().add_class("uml-error")
         self._choice.observe(lambda _: self._show(), "value")
+        self._say("")
         self._show()
 
     @staticmethod
@@ -97,15 +98,19 @@ class ModelPanel(widgets.VBox):
         self._job = self._client.background.start(self._reporting(work))
 
     async def _reporting(self, work: Coroutine[Any, Any, None]) -> None:
-        self._error.value = ""
+        self._say("")
         try:
             await work
         except UmlError as error:
-            self._error.value = escape(str(error))
+            self._say(str(error))
         except Exception:
             log.exception("the model panel failed")
-            self._error.value = "Something went wrong in the panel; the kernel's log tells more."
+            self._say("Something went wrong in the panel; the kernel's log tells more.")
         self._show()
+
+    def _say(self, error: str) -> None:
+        self._error.value = escape(error)
+        self._error.layout.display = "" if error else "none"
 
     async def _refresh(self) -> None:
         async for rows in watch_models(self._client.aio):
@@ -130,7 +135,7 @@ class ModelPanel(widgets.VBox):
         chosen = self._choice.value
         options = [(_label(row), row.id) for row in rows]
         if tuple(options) != tuple(self._choice.options):
-            with self._choice.hold_trait_notifications():
+            with self._choice.hold_sync():
                 self._choice.options = options
                 self._choice.value = chosen if chosen in self._rows else next(iter(self._rows), None)
 

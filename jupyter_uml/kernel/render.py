@@ -10,10 +10,14 @@ from __future__ import annotations
 import functools
 import html
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from markdown_it import MarkdownIt
+    from markdown_it.renderer import RendererHTML
+    from markdown_it.token import Token
 
 _TAGS = set("p br hr h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong s a table thead tbody tr th td".split())
 _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "th": {"style"}, "td": {"style"}}
@@ -45,7 +49,16 @@ def escape(text: str) -> str:
 def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
 
-    return MarkdownIt("js-default", {"html": False, "linkify": False}).disable("image")
+    parser = MarkdownIt("js-default", {"html": False, "linkify": False})
+    parser.add_render_rule("image", _image_link)
+    return parser
+
+
+def _image_link(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+    """An image becomes a link to it: nothing is fetched before somebody clicks."""
+    image = tokens[index]
+    label = renderer.renderInlineAsText(image.children, options, env) or "image"
+    return f'<a href="{escape(str(image.attrGet("src")))}">{escape(label)}</a>'
 
 
 def _attribute(tag: str, name: str, value: str) -> str | None:

@@ -102,7 +102,3 @@ class UMLApp(ExtensionApp):
 def main(argv: list[str] | None = None) -> None:
     """`jupyter uml`."""
     UMLApp.launch_instance(argv)  # type: ignore[no-untyped-call]
-
-
-if __name__ == "__main__":
-    main()

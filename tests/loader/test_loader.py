@@ -26,9 +26,9 @@ from jupyter_uml.errors import (
 from jupyter_uml.loader import Catalog, UniversalLoader
 from jupyter_uml.loader import loader as loader_module
 from jupyter_uml.types import Chunk, GenerateRequest, LoadSettings, Message, SamplingParams
+from tests.conftest import endless_model
 
 pytestmark = pytest.mark.anyio
-LONG = SamplingParams(temperature=2.0, seed=5, top_k=0, top_p=1.0, min_p=0.0, max_tokens=900)
 
 
 @asynccontextmanager
@@ -40,13 +40,21 @@ async def loader_over(*folders: Path) -> AsyncIterator[UniversalLoader]:
         await loader.close()
 
 
-def request(name: str = "r", params: SamplingParams = LONG, content: str = "Hello!") -> GenerateRequest:
-    return GenerateRequest(name, "demo", messages=(Message("user", content),), params=params)
+def request(name: str = "r", params: SamplingParams | None = None, content: str = "Hello!") -> GenerateRequest:
+    return GenerateRequest(name, "demo", messages=(Message("user", content),), params=params or SamplingParams())
 
 
-def endless(name: str = "r") -> GenerateRequest:
-    """A request that would run for a good while: it starts from noise and its answer is noise."""
-    return GenerateRequest(name, "demo", prompt=(300, 301, 302), params=LONG)
+def endless(name: str = "r", tokens: int | None = None) -> GenerateRequest:
+    """A request that runs for seconds."""
+    params = SamplingParams(temperature=1.0, seed=1, max_tokens=tokens)
+    return GenerateRequest(name, "endless", messages=(Message("user", "Hello!"),), params=params)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "endless.gguf").write_bytes(endless_model())
+    return folder
 
 
 async def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> None:
@@ -117,55 +125,55 @@ async def test_memory_is_back_when_unload_returns() -> None:
         assert (await loader.unload("demo")).state == "available"
 
 
-async def test_closing_the_stream_ends_the_generation_in_the_engine() -> None:
-    async with loader_over() as loader:
-        engine = await loader.engine("demo")
+async def test_closing_the_stream_ends_the_generation_in_the_engine(models: Path) -> None:
+    async with loader_over(models) as loader:
+        engine = await loader.engine("endless")
         async with aclosing(engine.submit(endless())) as chunks:
             await anext(chunks)
             assert engine.active == 1
         assert engine.active == 0
         started = time.monotonic()
-        await collect(loader, request("next", SamplingParams(max_tokens=1)))
+        await collect(loader, endless("next", 1))
         assert time.monotonic() - started < 1.0
 
 
-async def test_an_answer_under_way_is_finished_before_unloading() -> None:
-    async with loader_over() as loader:
-        answer = asyncio.create_task(collect(loader, endless()))
-        await eventually(lambda: loader.status("demo").active == 1)
-        unloading = asyncio.create_task(loader.unload("demo"))
-        await eventually(lambda: loader.status("demo").state == "unloading")
+async def test_an_answer_under_way_is_finished_before_unloading(models: Path) -> None:
+    async with loader_over(models) as loader:
+        answer = asyncio.create_task(collect(loader, endless(tokens=500)))
+        await eventually(lambda: loader.status("endless").active == 1)
+        unloading = asyncio.create_task(loader.unload("endless"))
+        await eventually(lambda: loader.status("endless").state == "unloading")
         with pytest.raises(ModelBusy):
-            await loader.engine("demo")
+            await loader.engine("endless")
         assert (await answer)[-1].finish_reason in ("stop", "length")
         assert (await unloading).state == "available"
 
 
-async def test_force_ends_answers_with_an_error() -> None:
-    async with loader_over() as loader:
+async def test_force_ends_answers_with_an_error(models: Path) -> None:
+    async with loader_over(models) as loader:
         answers = [asyncio.create_task(collect(loader, endless(f"r{i}"))) for i in range(6)]
-        await eventually(lambda: loader.status("demo").active == 6)
-        await loader.unload("demo", force=True)
+        await eventually(lambda: loader.status("endless").active == 6)
+        await loader.unload("endless", force=True)
         for answer in answers:
             with pytest.raises(GenerationAborted):
                 await answer
 
 
-async def test_a_killed_worker_fails_its_streams_at_once_and_comes_back() -> None:
-    async with loader_over() as loader:
-        pid = (await loader.load("demo")).pid
+async def test_a_killed_worker_fails_its_streams_at_once_and_comes_back(models: Path) -> None:
+    async with loader_over(models) as loader:
+        pid = (await loader.load("endless")).pid
         assert pid is not None
         answers = [asyncio.create_task(collect(loader, endless(f"r{i}"))) for i in range(3)]
-        await eventually(lambda: loader.status("demo").active == 3)
+        await eventually(lambda: loader.status("endless").active == 3)
         killed = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         for answer in answers:
             with pytest.raises(WorkerDied):
                 await answer
         assert time.monotonic() - killed < 1.0
-        chunks = await collect(loader, request("after", SamplingParams(max_tokens=3)))
+        chunks = await collect(loader, endless("after", 3))
         assert chunks[-1].finish_reason
-        assert loader.status("demo").pid != pid
+        assert loader.status("endless").pid != pid
 
 
 async def test_a_model_that_keeps_crashing_is_left_alone_until_asked_for() -> None:

@@ -179,13 +179,18 @@ class ChatView {
       this.list.append(...turns.slice(same).map(bubble));
       this.shown = turns.map(turn => JSON.stringify(turn));
     });
-    if (turns.at(-1)?.kind === 'error') {
-      const retry = element('button', 'uml-retry', this.list.lastChild);
-      retry.textContent = 'Try again';
-      retry.addEventListener('click', () => this.act('retry'));
-    }
+    this.offerRetry(turns.at(-1)?.kind === 'error');
     this.accepted();
     this.showEmpty();
+  }
+
+  offerRetry(offered) {
+    this.retry?.remove();
+    if (offered) {
+      this.retry = element('button', 'uml-retry', this.list.lastChild);
+      this.retry.textContent = 'Try again';
+      this.retry.addEventListener('click', () => this.act('retry'));
+    }
   }
 
   showLive() {

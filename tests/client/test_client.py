@@ -1,0 +1,226 @@
+"""Both clients on a real server: what they return, what they refuse, and what an interruption does."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from jupyter_uml.client import Answer, AsyncUniversalClient, UniversalClient
+from jupyter_uml.errors import AuthenticationFailed, InvalidRequest, ModelNotFound
+from jupyter_uml.types import Message
+from tests.client.stub_server import WHOLE_ANSWER, Events, Reply, StubServer, model_row
+from tests.conftest import Server, wait_until
+
+QUESTION = "How do I load a model?"
+GREEDY: dict[str, Any] = {"model": "demo", "temperature": 0, "max_tokens": 12}
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[UniversalClient]:
+    with UniversalClient(server.url, server.token) as opened:
+        yield opened
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    def public(cls: type) -> set[str]:
+        return {name for name in vars(cls) if not name.startswith("_")}
+
+    ours, theirs = public(UniversalClient), public(AsyncUniversalClient)
+    assert ours - {"close", "aio", "background"} == theirs - {"aclose", "transport"}
+    for name in ours & theirs:
+        sync, aio = getattr(UniversalClient, name), getattr(AsyncUniversalClient, name)
+        assert list(inspect.signature(sync).parameters.values()) == list(inspect.signature(aio).parameters.values())
+        assert sync.__doc__ == aio.__doc__
+
+
+def test_models_and_health(client: UniversalClient) -> None:
+    client.load("demo")
+    assert "demo" in client.health()["loaded"]
+    assert client.model("demo").state == "loaded"
+    assert {"demo", "endless"} <= {row.id for row in client.models()}
+
+
+def test_load_and_unload(client: UniversalClient) -> None:
+    loaded = client.load("demo", n_ctx=512, n_threads=1)
+    assert loaded.settings is not None
+    assert loaded.settings.n_ctx >= 512
+    assert client.unload("demo").state == "available"
+    begun = client.load("demo", wait=False)
+    assert begun.state in ("loading", "loaded")
+    wait_until(lambda: client.model("demo").state == "loaded")
+
+
+def test_an_answer(client: UniversalClient) -> None:
+    answer = client.chat(QUESTION, **GREEDY)
+    assert isinstance(answer, Answer)
+    assert str(answer) == answer.text != ""
+    assert answer.model == "demo"
+    assert answer.usage is not None
+    assert 0 < answer.usage.completion_tokens <= 12
+    assert answer.timings is not None
+    assert 0 < answer.timings.first_token <= answer.timings.total
+
+
+def test_a_conversation_may_be_dicts_or_messages(client: UniversalClient) -> None:
+    as_text = client.chat(QUESTION, system="Be brief.", **GREEDY)
+    as_dicts = client.chat(
+        [{"role": "system", "content": "Be brief."}, {"role": "user", "content": QUESTION}], **GREEDY
+    )
+    as_messages = client.chat([Message("system", "Be brief."), Message("user", QUESTION)], **GREEDY)
+    assert as_text.text == as_dicts.text == as_messages.text
+
+
+def test_a_stream_is_the_same_answer(client: UniversalClient) -> None:
+    with client.stream(QUESTION, **GREEDY) as stream:
+        with pytest.raises(RuntimeError, match="not complete"):
+            _ = stream.answer
+        chunks = list(stream)
+    assert stream.answer.text == "".join(chunk.text for chunk in chunks)
+    assert stream.answer.text == client.chat(QUESTION, **GREEDY).text
+    assert chunks[-1].finish_reason == stream.answer.finish_reason
+    assert list(stream) == []
+
+
+def test_a_completion_goes_on_to_its_end(client: UniversalClient) -> None:
+    cut = client.complete("Load a model", model="demo", max_tokens=3, temperature=0)
+    assert cut.finish_reason == "length"
+    assert cut.usage is not None
+    assert cut.usage.completion_tokens == 3
+
+
+def test_a_stop_string_is_named(client: UniversalClient) -> None:
+    text = client.chat(QUESTION, **GREEDY).text
+    word = text.split()[1]
+    answer = client.chat(QUESTION, stop=word, **GREEDY)
+    assert answer.stop_reason == word
+    assert answer.text == text[: text.index(word)]
+
+
+def test_leaving_a_stream_early_stops_the_engine(client: UniversalClient, server: Server) -> None:
+    with client.stream(QUESTION, model="endless") as stream:
+        next(stream)
+    assert stream.answer.finish_reason == "aborted"
+    wait_until(lambda: server.model("endless")["active"] == 0, 1)
+
+
+def test_an_interrupt_stops_the_engine(client: UniversalClient, server: Server) -> None:
+    """What the notebook's stop button does: KeyboardInterrupt in the main thread, here while it waits."""
+    threading.Thread(target=_interrupt_when, args=(lambda: server.model("endless")["active"],)).start()
+    with pytest.raises(KeyboardInterrupt):
+        client.chat(QUESTION, model="endless")
+    wait_until(lambda: server.model("endless")["active"] == 0, 1)
+    assert client.chat(QUESTION, **GREEDY).text
+
+
+def _interrupt_when(condition: Callable[[], Any]) -> None:
+    wait_until(condition)
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+
+def test_the_asynchronous_client(server: Server) -> None:
+    async def main() -> tuple[str, str]:
+        async with AsyncUniversalClient(server.url, server.token) as client:
+            async with client.stream(QUESTION, **GREEDY) as stream:
+                text = "".join([chunk.text async for chunk in stream])
+            answers = await asyncio.gather(*(client.chat(QUESTION, **GREEDY) for _ in range(4)))
+            assert len({answer.text for answer in answers}) == 1
+            return text, answers[0].text
+
+    streamed, whole = asyncio.run(main())
+    assert streamed == whole
+
+
+def test_errors_are_native(client: UniversalClient, server: Server) -> None:
+    with pytest.raises(ModelNotFound, match="demo"):
+        client.load("no-such-model")
+    with pytest.raises(InvalidRequest) as caught:
+        client.chat(QUESTION, temperature=99)
+    assert caught.value.param == "temperature"
+    with UniversalClient(server.url, "uml_wrong") as stranger, pytest.raises(AuthenticationFailed):
+        stranger.models()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "param"),
+    [
+        ({"messages": ""}, "messages"),
+        ({"messages": []}, "messages"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),
+        ({"messages": ["x"]}, "messages[0]"),
+        ({"messages": [Message("system", "a"), Message("user", "b")], "system": "c"}, "system"),
+        ({"messages": "x", "temprature": 1}, "temprature"),
+    ],
+)
+def test_wrong_arguments_are_named(stub: StubServer, arguments: dict[str, Any], param: str) -> None:
+    with UniversalClient(stub.url) as client, pytest.raises(InvalidRequest) as caught:
+        client.chat(**arguments)
+    assert caught.value.param == param
+    assert not stub.requests
+
+
+def test_wrong_settings_are_named(stub: StubServer) -> None:
+    with UniversalClient(stub.url) as client, pytest.raises(InvalidRequest, match="n_ctx"):
+        client.load("demo", context=1)
+
+
+# --- which model -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rows", "chosen"),
+    [
+        ([model_row("a", "available"), model_row("b")], "b"),
+        ([model_row("a", "available"), model_row("demo", "available")], "demo"),
+        ([model_row("a", "available")], "a"),
+    ],
+)
+def test_the_default_model(stub: StubServer, rows: list[dict[str, Any]], chosen: str) -> None:
+    stub.answer("models", Reply({"models": rows}))
+    with UniversalClient(stub.url) as client:
+        assert client.default_model() == chosen
+
+
+def test_the_model_used_last_is_the_default(stub: StubServer) -> None:
+    stub.answer("models", Reply({"models": [model_row("a"), model_row("b")]}))
+    stub.answer("v1/chat/completions", Events(WHOLE_ANSWER))
+    with UniversalClient(stub.url) as client:
+        client.chat("hi", model="b")
+        assert client.chat("hi").model == "b"
+    assert [body["model"] for body in stub.asked("v1/chat/completions")] == ["b", "b"]
+
+
+@pytest.mark.parametrize("ids", [[], ["a", "b"]])
+def test_no_default_model(stub: StubServer, ids: list[str]) -> None:
+    stub.answer("models", Reply({"models": [model_row(name, "available") for name in ids]}))
+    with UniversalClient(stub.url) as client, pytest.raises(InvalidRequest, match=", ".join(ids) or "none"):
+        client.chat("hi")
+
+
+# --- sharing and closing ---------------------------------------------------------------------
+
+
+def test_many_threads_may_share_a_client(client: UniversalClient) -> None:
+    answers: list[str] = []
+    threads = [threading.Thread(target=lambda: answers.append(client.chat(QUESTION, **GREEDY).text)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 4
+    assert len(set(answers)) == 1
+
+
+def test_a_closed_client_opens_again(server: Server) -> None:
+    client = UniversalClient(server.url, server.token)
+    assert client.health()["status"] == "ok"
+    client.close()
+    client.close()
+    assert client.health()["status"] == "ok"
+    client.close()

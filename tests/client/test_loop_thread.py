@@ -1,0 +1,123 @@
+"""The thread under the synchronous client."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncGenerator, Iterator
+
+import pytest
+
+from jupyter_uml.client import UniversalClient
+from jupyter_uml.client.loop_thread import LoopThread
+from tests.client.stub_server import Reply, StubServer
+
+
+@pytest.fixture
+def thread() -> Iterator[LoopThread]:
+    acquired = LoopThread.acquire()
+    yield acquired
+    acquired.release()
+
+
+def test_all_share_one_and_the_last_ends_it() -> None:
+    first, second = LoopThread.acquire(), LoopThread.acquire()
+    assert first is second
+    first.release()
+    assert not first.loop.is_closed()
+    second.release()
+    assert first.loop.is_closed()
+    assert "jupyter_uml" not in [thread.name for thread in threading.enumerate()]
+    third = LoopThread.acquire()
+    assert third is not first
+    third.release()
+
+
+def test_results_and_errors_come_back(thread: LoopThread) -> None:
+    async def work(value: int) -> int:
+        await asyncio.sleep(0)
+        if value < 0:
+            raise ValueError("negative")
+        return value
+
+    assert thread.run(work(3)) == 3
+    with pytest.raises(ValueError, match="negative"):
+        thread.run(work(-1))
+
+
+def test_it_does_not_wait_for_itself(thread: LoopThread) -> None:
+    async def inner() -> None: ...
+
+    async def outer() -> None:
+        thread.run(inner())
+
+    with pytest.raises(RuntimeError, match="own event loop"):
+        thread.run(outer())
+
+
+def test_a_job_can_be_cancelled(thread: LoopThread) -> None:
+    began, ended = threading.Event(), threading.Event()
+
+    async def work() -> None:
+        began.set()
+        try:
+            await asyncio.sleep(9)
+        finally:
+            ended.set()
+
+    job = thread.start(work())
+    assert began.wait(5)
+    job.cancel()
+    job.wait(5)
+    assert ended.is_set()
+    with pytest.raises(asyncio.CancelledError):
+        job.result()
+
+
+def test_leaving_an_iteration_closes_its_source(thread: LoopThread) -> None:
+    closed = threading.Event()
+
+    async def count() -> AsyncGenerator[int, None]:
+        try:
+            for number in range(100):
+                yield number
+        finally:
+            closed.set()
+
+    numbers = thread.iterate(count())
+    assert next(numbers) == 0
+    assert not closed.is_set()
+    numbers.close()  # type: ignore[attr-defined]  # it is a generator
+    assert closed.is_set()
+
+
+def test_a_jobs_context_is_its_callers(thread: LoopThread) -> None:
+    """A kernel finds the cell that an output belongs to by the context."""
+    from contextvars import ContextVar
+
+    cell: ContextVar[str] = ContextVar("cell")
+    cell.set("mine")
+
+    async def work() -> str:
+        return cell.get()
+
+    assert thread.run(work()) == "mine"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_has_a_thread_of_its_own(stub: StubServer) -> None:
+    stub.answer("health", Reply({"status": "ok"}))
+    with UniversalClient(stub.url) as client:
+        assert client.health() == {"status": "ok"}
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                status = 0 if client.health() == {"status": "ok"} else 2
+                client.close()
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert client.health() == {"status": "ok"}

@@ -1,0 +1,120 @@
+"""A real kernel for the magics, and a client for the panels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+from jupyter_uml.client import UniversalClient
+from tests.client.stub_server import StubServer
+from tests.conftest import Server
+
+
+@dataclass
+class Shown:
+    """What a cell showed: each display as it looks in the end, and every step on the way there."""
+
+    status: str = "ok"
+    displays: list[dict[str, Any]] = field(default_factory=list)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    printed: str = ""
+    errors: list[str] = field(default_factory=list)
+    _places: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def html(self) -> str:
+        return "\n".join(data.get("text/html", "") for data in self.displays)
+
+    @property
+    def text(self) -> str:
+        return "\n".join([self.printed, *(data.get("text/plain", "") for data in self.displays)]).strip()
+
+    def take(self, message: dict[str, Any]) -> None:
+        content = message["content"]
+        match message["msg_type"]:
+            case "display_data":
+                self._places[content["transient"].get("display_id", "")] = len(self.displays)
+                self.displays.append(content["data"])
+            case "update_display_data":
+                self.displays[self._places[content["transient"]["display_id"]]] = content["data"]
+            case "stream":
+                self.printed += content["text"]
+            case "error":
+                self.errors.append("\n".join(content["traceback"]))
+        if "data" in content:
+            self.steps.append(content["data"])
+
+
+class Kernel:
+    """A kernel whose environment names a server, as under Jupyter."""
+
+    def __init__(self, url: str, key: str, runtime: str) -> None:
+        self._manager = KernelManager(kernel_name="python3", connection_file=f"{runtime}/kernel-test.json")
+        self._manager.start_kernel(env=_environment(url, key, runtime))
+        self._client: BlockingKernelClient = self._manager.client()
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=60)
+        assert self.run("%load_ext jupyter_uml").status == "ok"
+
+    def run(self, code: str) -> Shown:
+        shown = Shown()
+        reply = self._client.execute_interactive(code, output_hook=shown.take, timeout=60, store_history=False)
+        shown.status = reply["content"]["status"]
+        return shown
+
+    def interrupt(self) -> None:
+        self._manager.interrupt_kernel()
+
+    def close(self) -> None:
+        self._client.stop_channels()
+        self._manager.shutdown_kernel(now=True)
+        self._manager.cleanup_resources()
+
+
+def _environment(url: str, key: str, runtime: str) -> dict[str, str]:
+    import os
+
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER_", "JPY_"))}
+    return inherited | {
+        "JUPYTER_UML_URL": url,
+        "JUPYTER_UML_KEY": key,
+        "JUPYTER_RUNTIME_DIR": runtime,
+        "IPYTHONDIR": runtime,
+    }
+
+
+@pytest.fixture(scope="module")
+def shared_kernel(shared_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    kernel = Kernel(shared_server.url, shared_server.token, str(tmp_path_factory.mktemp("kernel")))
+    yield kernel
+    kernel.close()
+
+
+@pytest.fixture
+def kernel(shared_kernel: Kernel, server: Server) -> Kernel:
+    """A kernel of the shared server, with `%load_ext jupyter_uml` done."""
+    return shared_kernel
+
+
+@pytest.fixture
+def stub() -> Iterator[StubServer]:
+    server = StubServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def stub_client(stub: StubServer) -> Iterator[UniversalClient]:
+    with UniversalClient(stub.url) as client:
+        yield client
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[UniversalClient]:
+    with UniversalClient(server.url, server.token) as client:
+        yield client

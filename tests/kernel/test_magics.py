@@ -1,0 +1,141 @@
+"""The magics in a real kernel on a real server, and in a terminal."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+
+from jupyter_uml.client import UniversalClient
+from jupyter_uml.kernel import magics
+from jupyter_uml.kernel.magics import register
+from tests.client.stub_server import Events, Reply, StubServer, delta, event, model_row
+from tests.conftest import Server, wait_until
+from tests.kernel.conftest import Kernel
+
+
+def test_alone_it_shows_how_it_is_used(kernel: Kernel) -> None:
+    shown = kernel.run("%uml")
+    assert shown.status == "ok"
+    assert "%%uml [NAME]" in shown.printed
+
+
+def test_load_ask_unload(kernel: Kernel, server: Server) -> None:
+    loaded = kernel.run("%uml load demo --n-threads 1")
+    assert len(loaded.displays) == 1  # the progress and the result are one output
+    assert "demo is loaded · context 1024 tokens" in loaded.text
+    assert server.model()["state"] == "loaded"
+
+    table = kernel.run("%uml models")
+    assert "<table" in table.html
+    assert "loaded" in table.text
+
+    answer = kernel.run("%%uml demo --temperature 0 --max-tokens 5\nHow do I load a model?")
+    assert answer.status == "ok"
+    (data,) = answer.displays
+    assert "5 tokens" in data["text/html"]
+    assert "cut off after 5 tokens" in data["text/html"]
+    assert "5 tokens" not in data["text/plain"]  # the plain form is the answer itself
+
+    status = kernel.run("%uml status")
+    assert "1024 × 4" in status.text
+    assert "memory free" in status.text
+    assert "in the Jupyter server" in status.text
+    assert "demo is unloaded" in kernel.run("%uml unload demo").text
+    assert server.model()["state"] == "available"
+
+
+def test_the_answer_is_the_clients(kernel: Kernel, client: UniversalClient) -> None:
+    shown = kernel.run('%%uml demo --temperature 0 --max-tokens 9 --system "Be brief."\nWho are you?')
+    expected = client.chat("Who are you?", model="demo", temperature=0, max_tokens=9, system="Be brief.")
+    assert shown.displays[0]["text/plain"] == expected.text
+
+
+def test_an_answer_streams_in_few_updates(kernel: Kernel) -> None:
+    shown = kernel.run("%%uml endless --max-tokens 2000 --seed 1\nHow do I load a model?")
+    assert len(shown.displays) == 1
+    assert len(shown.steps) > 2
+    lengths = [len(step["text/plain"]) for step in shown.steps]
+    assert lengths == sorted(lengths)
+    assert "2000 tokens" in shown.html
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("%uml load no-such-model", "No model is called 'no-such-model'"),
+        ("%uml load demo --nope", "--nope"),
+        ("%uml frobnicate", "frobnicate"),
+        ("%%uml demo --temperature 99\nhi", "temperature"),
+        ("%%uml demo\n  \n", "empty"),
+    ],
+)
+def test_errors_are_one_line_and_stop_run_all(kernel: Kernel, code: str, words: str) -> None:
+    shown = kernel.run(code)
+    assert shown.status == "error"
+    (error,) = shown.errors
+    assert words in error
+    assert "\n" not in error
+    assert "Traceback" not in error + shown.printed
+
+
+def test_an_interrupt_keeps_what_came(kernel: Kernel, server: Server) -> None:
+    def interrupt() -> None:
+        wait_until(lambda: (server.model("endless")["tokens_per_second"] or 0) > 0)
+        kernel.interrupt()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    shown = kernel.run("%%uml endless\nHow do I load a model?")
+    thread.join()
+    wait_until(lambda: server.model("endless")["active"] == 0, 1)
+    assert shown.status == "error"  # cells that were queued after it do not run
+    assert shown.text
+    assert "stopped" in shown.html
+    assert "Traceback" not in "".join(shown.errors)
+    assert kernel.run("1 + 1").status == "ok"
+
+
+# --- in a terminal ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shell(stub_client: UniversalClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+    monkeypatch.setattr(magics, "shared_client", lambda: stub_client)
+    shell = InteractiveShell()
+    shell.history_manager.enabled = False
+    register(shell)
+    yield shell
+    shell.history_manager.end_session()
+    InteractiveShell.clear_instance()
+
+
+def test_a_terminal_gets_plain_text(shell: InteractiveShell, stub: StubServer) -> None:
+    stub.answer("models", Reply({"models": [model_row()]}))
+    stub.answer("v1/chat/completions", Events([delta("**Hel"), delta("lo**"), *_ending()]))
+    with capture_output() as captured:
+        shell.run_cell("%uml models")
+        shell.run_cell("%%uml\nhi")
+    assert "Model  State" in captured.stdout
+    assert "**Hello**\n[demo · 11 tokens · 10 tokens/s · first token 100 ms · complete]\n" in captured.stdout
+    assert "<" not in captured.stdout
+
+
+def test_a_broken_answer_is_shown_as_such(shell: InteractiveShell, stub: StubServer) -> None:
+    died = event({"error": {"message": "The process ended.", "code": "worker_died"}}, "error")
+    stub.answer("v1/chat/completions", Events([delta("half"), died]))
+    with capture_output() as captured:
+        result = shell.run_cell("%%uml demo\nhi")
+    assert not result.success
+    assert "half\n[not complete]\n" in captured.stdout
+    assert "The process ended." in captured.stdout
+    assert "Traceback" not in captured.stdout + captured.stderr
+
+
+def _ending() -> list[bytes]:
+    from tests.client.stub_server import DONE, finish, usage
+
+    return [finish(), usage(), DONE]
