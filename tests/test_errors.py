@@ -13,7 +13,7 @@ def every_class() -> list[type[UmlError]]:
     while todo:
         cls = todo.pop()
         found.append(cls)
-        todo += cls.__subclasses__()
+        todo += [sub for sub in cls.__subclasses__() if sub.__module__ == errors.__name__]
     return found
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from jupyter_client.blocking.client import BlockingKernelClient
-from jupyter_client.manager import KernelManager
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.manager import AsyncKernelManager
 
 from jupyter_uml.client import UniversalClient
+from jupyter_uml.client.loop_thread import LoopThread
+from jupyter_uml.kernel import session
 from tests.client.stub_server import StubServer
 from tests.conftest import Server
 
@@ -54,31 +57,37 @@ class Kernel:
     """A kernel whose environment names a server, as under Jupyter."""
 
     def __init__(self, url: str, key: str, runtime: str) -> None:
-        self._manager = KernelManager(kernel_name="python3", connection_file=f"{runtime}/kernel-test.json")
-        self._manager.start_kernel(env=_environment(url, key, runtime))
-        self._client: BlockingKernelClient = self._manager.client()
-        self._client.start_channels()
-        self._client.wait_for_ready(timeout=60)
+        self._thread = LoopThread.acquire()
+        self._manager = AsyncKernelManager(kernel_name="python3", connection_file=f"{runtime}/kernel-test.json")
+        self._client = self._thread.run(self._start(_environment(url, key, runtime)))
         assert self.run("%load_ext jupyter_uml").status == "ok"
 
     def run(self, code: str) -> Shown:
         shown = Shown()
-        reply = self._client.execute_interactive(code, output_hook=shown.take, timeout=60, store_history=False)
-        shown.status = reply["content"]["status"]
+        ask = self._client.execute_interactive(code, output_hook=shown.take, timeout=60, store_history=False)
+        shown.status = self._thread.run(ask)["content"]["status"]
         return shown
 
     def interrupt(self) -> None:
-        self._manager.interrupt_kernel()
+        self._thread.run(self._manager.interrupt_kernel())
 
     def close(self) -> None:
+        self._thread.run(self._stop())
+        self._thread.release()
+
+    async def _start(self, environment: dict[str, str]) -> AsyncKernelClient:
+        await self._manager.start_kernel(env=environment)
+        client: AsyncKernelClient = self._manager.client()
+        client.start_channels()
+        await client.wait_for_ready(timeout=60)
+        return client
+
+    async def _stop(self) -> None:
         self._client.stop_channels()
-        self._manager.shutdown_kernel(now=True)
-        self._manager.cleanup_resources()
+        await self._manager.shutdown_kernel(now=True)
 
 
 def _environment(url: str, key: str, runtime: str) -> dict[str, str]:
-    import os
-
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER_", "JPY_"))}
     return inherited | {
         "JUPYTER_UML_URL": url,
@@ -99,6 +108,13 @@ def shared_kernel(shared_server: Server, tmp_path_factory: pytest.TempPathFactor
 def kernel(shared_kernel: Kernel, server: Server) -> Kernel:
     """A kernel of the shared server, with `%load_ext jupyter_uml` done."""
     return shared_kernel
+
+
+@pytest.fixture(autouse=True)
+def no_listeners() -> Iterator[None]:
+    """Panels of earlier tests, whose clients are closed, hear nothing."""
+    yield
+    session._listeners.clear()
 
 
 @pytest.fixture

@@ -55,12 +55,13 @@ def test_the_answer_is_the_clients(kernel: Kernel, client: UniversalClient) -> N
 
 
 def test_an_answer_streams_in_few_updates(kernel: Kernel) -> None:
-    shown = kernel.run("%%uml endless --max-tokens 2000 --seed 1\nHow do I load a model?")
+    kernel.run("%uml load endless")
+    shown = kernel.run("%%uml endless --max-tokens 500 --seed 1\nHow do I load a model?")
     assert len(shown.displays) == 1
     assert len(shown.steps) > 2
     lengths = [len(step["text/plain"]) for step in shown.steps]
     assert lengths == sorted(lengths)
-    assert "2000 tokens" in shown.html
+    assert "500 tokens" in shown.html
 
 
 @pytest.mark.parametrize(

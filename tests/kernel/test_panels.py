@@ -225,3 +225,14 @@ def test_a_new_model_appears_by_refresh(stub: StubServer, stub_client: Universal
     panel.refresh()
     panel.wait()
     assert panel.model == "a"
+
+
+def test_a_panel_follows_what_others_begin(stub: StubServer, stub_client: UniversalClient) -> None:
+    stub.answer("health", Reply({}))
+    stub.answer("models", Reply({"models": [model_row(state="available")]}), Reply({"models": [model_row()]}))
+    panel = ModelPanel(client=stub_client)
+    panel.wait()
+    assert "available" in panel._status.value
+    stub.answer(CHAT, answering(delta("hi")))
+    ChatPanel("demo", client=stub_client).send("hello")
+    wait_until(lambda: "loaded" in panel._status.value)

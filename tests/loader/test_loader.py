@@ -26,7 +26,7 @@ from jupyter_uml.errors import (
 from jupyter_uml.loader import Catalog, UniversalLoader
 from jupyter_uml.loader import loader as loader_module
 from jupyter_uml.types import Chunk, GenerateRequest, LoadSettings, Message, SamplingParams
-from tests.conftest import endless_model
+from tests.conftest import endless_model, is_worker
 
 pytestmark = pytest.mark.anyio
 
@@ -57,6 +57,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def own_workers() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if is_worker(child)]
+
+
 async def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
@@ -73,7 +77,7 @@ async def test_fifty_callers_are_one_load() -> None:
     async with loader_over() as loader:
         rows = await asyncio.gather(*(loader.load("demo") for _ in range(50)))
         assert len({row.pid for row in rows}) == 1
-        assert len(psutil.Process().children()) == 1
+        assert len(own_workers()) == 1
         assert all(row.state == "loaded" for row in rows)
 
 
@@ -83,7 +87,7 @@ async def test_a_request_loads_the_model_just_in_time() -> None:
             *(collect(loader, request(f"r{i}", SamplingParams(max_tokens=5))) for i in range(20))
         )
         assert all(chunks[-1].finish_reason for chunks in answers)
-        assert len(psutil.Process().children()) == 1
+        assert len(own_workers()) == 1
 
 
 async def test_loading_reports_its_progress_and_can_be_called_off() -> None:
@@ -92,7 +96,7 @@ async def test_loading_reports_its_progress_and_can_be_called_off() -> None:
         assert row.state == "loading"
         assert row.progress is not None
         assert (await loader.unload("demo")).state == "available"
-        assert not psutil.Process().children()
+        assert not own_workers()
 
 
 async def test_the_same_settings_are_not_loaded_again_and_others_are() -> None:
@@ -203,7 +207,7 @@ async def test_a_truncated_file_is_a_clear_error(tmp_path: Path, demo_bytes: byt
         assert row.state == "failed"
         assert row.error is not None
         assert row.error["code"] == "model_load_failed"
-        assert not psutil.Process().children()
+        assert not own_workers()
 
 
 async def test_a_known_bad_file_does_not_start_a_worker_for_every_request(tmp_path: Path, demo_bytes: bytes) -> None:
