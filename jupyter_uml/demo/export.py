@@ -41,6 +41,7 @@ def _write_shape(writer: gguf.GGUFWriter, model: Transformer) -> None:
     writer.add_license("BSD-3-Clause")
     writer.add_size_label(f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f}M")
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_float32("general.sampling.temp", 0.0)  # it knows one answer to each question
     writer.add_vocab_size(shape.vocab)
     writer.add_context_length(shape.context)
     writer.add_embedding_length(shape.width)

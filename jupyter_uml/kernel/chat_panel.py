@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Any
 
@@ -14,7 +15,7 @@ from jupyter_uml.errors import UmlError
 from jupyter_uml.kernel import figures
 from jupyter_uml.kernel.follow import Pace, watch_answer
 from jupyter_uml.kernel.render import to_html
-from jupyter_uml.kernel.session import shared_client
+from jupyter_uml.kernel.session import announce_activity, shared_client
 from jupyter_uml.kernel.stream_view import StreamView
 from jupyter_uml.types import Message
 
@@ -38,6 +39,7 @@ class ChatPanel(widgets.VBox):
         self._messages: list[Message] = []
         self._job: Job[None] | None = None
         self.view.on_action(self._on_action)
+        self._client.background.start(self._head())
 
     def __repr__(self) -> str:
         return f"ChatPanel(model={self.model!r})"
@@ -85,17 +87,24 @@ class ChatPanel(widgets.VBox):
         self.view.busy, self.view.live = True, {"html": "", "note": "…"}
         self._job = self._client.background.start(self._answer(messages))
 
+    async def _head(self) -> None:
+        """Say which model will be asked, where that is known already."""
+        with contextlib.suppress(UmlError):
+            model = self.model or await self._client.aio.default_model()
+            self.view.heading = model
+
     async def _answer(self, messages: list[Message]) -> None:
         """Runs on the client's thread, where alone the view is changed until it ends."""
         stream = self._client.aio.stream(messages, model=self.model, system=self.system)
         error, pace = "", Pace()
         try:
             async for event in watch_answer(self._client.aio, stream, pace):
+                announce_activity()
                 if isinstance(event, str):
                     self.view.heading = stream.model or ""
                     pace.sent(self._show(stream.text))
                 else:
-                    self.view.live = {"html": "", "note": figures.loading_note(event)}
+                    self.view.live = {"html": "", "note": figures.waiting_note(event)}
         except UmlError as failure:
             error = str(failure)
         except Exception:
@@ -121,7 +130,7 @@ class ChatPanel(widgets.VBox):
                 self._turn({"kind": "answer", "html": to_html(text), "note": note or "not complete"})
             if error:
                 self._turn({"kind": "error", "text": error})
-            else:
+            elif text:
                 self._messages = [*messages, Message("assistant", text)]
             self.view.live, self.view.busy = {}, False
 

@@ -81,3 +81,8 @@ def activity_note(row: ModelStatus) -> str:
 def loading_note(row: ModelStatus) -> str:
     words = {"restarting": "Restarting", "unloading": "Unloading"}
     return f"{words.get(row.state, 'Loading')} {row.id} … {percent(row.progress)}".rstrip()
+
+
+def waiting_note(row: ModelStatus) -> str:
+    """What an answer waits for that has not begun."""
+    return f"{row.id} is reading …" if row.state == "loaded" else loading_note(row)

@@ -16,7 +16,7 @@ from jupyter_uml.kernel.cell_view import CellView, view_for
 from jupyter_uml.kernel.follow import Pace, watch_answer, watch_load
 from jupyter_uml.kernel.options import HELP, parse_cell, parse_line
 from jupyter_uml.kernel.quiet_error import UmlMagicError
-from jupyter_uml.kernel.session import shared_client
+from jupyter_uml.kernel.session import announce_activity, shared_client
 
 _SETTINGS = ("n_ctx", "n_parallel", "n_threads", "n_gpu_layers", "kv_type")
 
@@ -72,17 +72,22 @@ class UmlMagics(Magics):
 
     def _load(self, view: CellView, options: argparse.Namespace) -> None:
         settings = {name: getattr(options, name) for name in _SETTINGS if getattr(options, name) is not None}
-        client = self._client
-        row = None
-        for row in client.background.iterate(watch_load(client.aio, options.model, settings)):
-            if row.state != "loaded":
-                view.progress(row)
-        if row is not None:
-            view.line(f"{row.id} is loaded · {figures.loaded_note(row)}")
+        client, rows = self._client, []
+        try:
+            for row in client.background.iterate(watch_load(client.aio, options.model, settings)):
+                rows.append(row)
+                if row.state != "loaded":
+                    view.progress(row)
+                    announce_activity()
+        except KeyboardInterrupt:
+            raise UmlMagicError(f"{options.model} goes on loading; `%uml unload {options.model}` stops that.") from None
+        view.line(f"{rows[-1].id} is loaded · {figures.loaded_note(rows[-1])}")
+        announce_activity()
 
     def _unload(self, view: CellView, options: argparse.Namespace) -> None:
         row = self._client.unload(options.model, options.force)
         view.line(f"{row.id} is unloaded")
+        announce_activity()
 
     def _ask(self, options: argparse.Namespace, question: str) -> None:
         if not question.strip():
@@ -93,9 +98,12 @@ class UmlMagics(Magics):
         note = "stopped"
         try:
             for event in client.background.iterate(watch_answer(client.aio, stream, pace)):
+                announce_activity()
                 if isinstance(event, str):
                     pace.sent(view.answer(stream.text, f"{stream.model} · …"))
-                elif event.state != "loaded":
+                elif event.state == "loaded":
+                    view.answer("", figures.waiting_note(event))
+                else:
                     view.progress(event)
             note = figures.answer_note(stream.answer, options.max_tokens)
         except UmlError:

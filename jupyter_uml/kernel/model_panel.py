@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Coroutine
 from typing import Any
@@ -15,7 +16,7 @@ from jupyter_uml.kernel import figures
 from jupyter_uml.kernel.follow import watch_load, watch_models
 from jupyter_uml.kernel.load_options import LoadOptions
 from jupyter_uml.kernel.render import escape
-from jupyter_uml.kernel.session import shared_client
+from jupyter_uml.kernel.session import on_activity, shared_client
 from jupyter_uml.kernel.stream_view import ASSETS
 from jupyter_uml.kernel.tables import state_dot
 from jupyter_uml.types import ModelStatus
@@ -31,10 +32,12 @@ class ModelPanel(widgets.VBox):
         self._rows: dict[str, ModelStatus] = {}
         self._memory: dict[str, Any] = {}
         self._job: Job[None] | None = None
+        self._watching = False
         self._build()
         super().__init__([self._style, self._top, self._options.box, self._progress_row, self._status, self._error])
         self.add_class("uml-models")
         self.refresh()
+        on_activity(lambda: self._client.background.start(self._watch()))
 
     def __repr__(self) -> str:
         return f"ModelPanel(model={self._choice.value!r})"
@@ -111,6 +114,17 @@ class ModelPanel(widgets.VBox):
     def _say(self, error: str) -> None:
         self._error.value = escape(error)
         self._error.layout.display = "" if error else "none"
+
+    async def _watch(self) -> None:
+        """Follow what others have begun. Only one of these runs, and what goes wrong is told by whoever began it."""
+        if self._watching:
+            return
+        self._watching = True
+        try:
+            with contextlib.suppress(UmlError):
+                await self._refresh()
+        finally:
+            self._watching = False
 
     async def _refresh(self) -> None:
         async for rows in watch_models(self._client.aio):

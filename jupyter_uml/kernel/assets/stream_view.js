@@ -101,9 +101,15 @@ class ChatView {
         this.submit();
       }
     });
-    this.on('turns', () => this.showTurns());
+    this.on('turns', () => {
+      this.showTurns();
+      this.noticed();
+    });
     this.on('live', () => this.showLive());
-    this.on('busy', () => this.showBusy());
+    this.on('busy', () => {
+      this.showBusy();
+      this.noticed();
+    });
     this.on('heading', () => this.showHeading());
     this.on('hint', () => this.showHeading());
   }
@@ -121,6 +127,16 @@ class ChatView {
 
   act(action, text = '') {
     this.model.send({ action, text });
+    clearTimeout(this.slow);
+    this.slow = setTimeout(() => {
+      this.footer.textContent = 'The kernel is busy with a cell and will take notice when that is done.';
+    }, 1500);
+  }
+
+  // The kernel has reacted to what was sent.
+  noticed() {
+    clearTimeout(this.slow);
+    this.showHeading();
   }
 
   // The text stays in the box until the kernel has taken it: a kernel that is busy or gone loses no question.
@@ -131,9 +147,6 @@ class ChatView {
     }
     this.pending = text;
     this.act('send', text);
-    this.slow = setTimeout(() => {
-      this.footer.textContent = 'The kernel is busy; the question is waiting for it.';
-    }, 1500);
     this.showBusy();
   }
 
@@ -142,13 +155,11 @@ class ChatView {
     if (!this.pending || last?.text !== this.pending) {
       return;
     }
-    clearTimeout(this.slow);
     if (this.input.value.trim() === this.pending) {
       this.input.value = '';
     }
     this.pending = '';
     this.inputChanged();
-    this.showHeading();
   }
 
   inputChanged() {
