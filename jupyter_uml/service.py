@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from jupyter_uml.errors import InvalidRequest
-from jupyter_uml.loader.catalog import DEMO, Catalog, default_model_dir
+from jupyter_uml import __version__
+from jupyter_uml.loader.catalog import Catalog, default_model_dir
 from jupyter_uml.loader.fit import available_memory, total_memory
 from jupyter_uml.loader.loader import UniversalLoader
 from jupyter_uml.types import Chunk, GenerateRequest, LoadSettings, ModelStatus
@@ -27,6 +27,7 @@ class Service:
     async def health(self) -> dict[str, Any]:
         return {
             "status": "ok",
+            "version": __version__,
             "loaded": [status.id for status in self.loader.statuses() if status.state == "loaded"],
             "memory": {"total_bytes": total_memory(), "available_bytes": available_memory()},
         }
@@ -36,19 +37,6 @@ class Service:
 
     async def model(self, model_id: str) -> ModelStatus:
         return self.loader.status(model_id)
-
-    async def default_model(self) -> str:
-        """The model to use where none is named: the one used last, else the demo model, else the only one there is.
-
-        Raises:
-            InvalidRequest: there are several, and none of these applies.
-        """
-        known = list(self.loader.catalog.entries())
-        if used := self.loader.last_used():
-            return used
-        if DEMO in known or len(known) == 1:
-            return DEMO if DEMO in known else known[0]
-        raise InvalidRequest(f"Say which model: {', '.join(known) or 'none was found'}.", param="model")
 
     async def load(self, model: str, settings: LoadSettings | None = None, *, wait: bool = True) -> ModelStatus:
         return await self.loader.load(model, settings, wait=wait)

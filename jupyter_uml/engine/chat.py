@@ -7,7 +7,9 @@ The environment is the one that `transformers.apply_chat_template` defines, whic
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -46,6 +48,28 @@ class ChatTemplate:
             raise InvalidRequest(
                 f"The model's chat template cannot render these messages ({type(error).__name__}).", param="messages"
             ) from error
+
+
+# Private-use characters around a part of a message that must not be read as one of the model's control tokens.
+_OPEN, _CLOSE = "\ue000", "\ue001"
+_QUOTED = re.compile(f"{_OPEN}(.*?){_CLOSE}", re.DOTALL)
+
+
+def quote_controls(messages: Sequence[Message], controls: re.Pattern[str] | None) -> list[Message]:
+    """Mark what looks like a control token in what people wrote, so that nobody can end their turn and begin
+    another's. `controls` matches the texts of the model's control tokens; None: it has none."""
+
+    def quoted(text: str) -> str:
+        text = text.replace(_OPEN, "").replace(_CLOSE, "")
+        return controls.sub(lambda match: f"{_OPEN}{match[0]}{_CLOSE}", text) if controls else text
+
+    return [replace(message, content=quoted(message.content)) for message in messages]
+
+
+def split_quoted(text: str) -> list[tuple[str, bool]]:
+    """The rendered prompt in parts, each with whether its control tokens count."""
+    parts = _QUOTED.split(text)
+    return [(part, index % 2 == 0) for index, part in enumerate(parts) if part]
 
 
 class _RefusedError(Exception):

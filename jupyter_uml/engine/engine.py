@@ -6,7 +6,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from jupyter_uml.engine.chat import ChatTemplate
+from jupyter_uml.engine.chat import ChatTemplate, quote_controls, split_quoted
 from jupyter_uml.engine.kv_cache import KvCache
 from jupyter_uml.engine.model import BATCH, Context, Model, Row
 from jupyter_uml.engine.output import TextStream
@@ -112,10 +112,13 @@ class Engine:
             return self.model.tokenize(request.prompt, add_special=True, parse_special=True)
         if self._template is None:
             raise InvalidRequest("This model has no chat template. Send a prompt to completions instead.", param=param)
-        text = self._template.render(request.messages)
+        text = self._template.render(quote_controls(request.messages, self.model.controls))
         if self.model.bos:
             text = text.removeprefix(self.model.bos)  # the tokenizer adds it where the model wants one
-        return self.model.tokenize(text, add_special=True, parse_special=True)
+        tokens: list[int] = []
+        for part, parse_special in split_quoted(text):
+            tokens += self.model.tokenize(part, add_special=not tokens, parse_special=parse_special)
+        return tokens
 
     def _admit(self) -> None:
         while self._waiting:

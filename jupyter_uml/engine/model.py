@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -114,6 +115,15 @@ class Model:
     @cached_property
     def eos(self) -> str:
         return self.token_text(llama_cpp.llama_vocab_eos(self.vocab))
+
+    @cached_property
+    def controls(self) -> re.Pattern[str] | None:
+        """Matches the text of any control token, the longest first."""
+        kinds = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
+        numbers = range(self.n_vocab)
+        texts = {self.token_text(n) for n in numbers if llama_cpp.llama_vocab_get_attr(self.vocab, n) & kinds}
+        texts.discard("")
+        return re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True)))) if texts else None
 
     @cached_property
     def piece(self) -> Callable[[int], bytes]:

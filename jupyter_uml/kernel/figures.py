@@ -7,14 +7,14 @@ from jupyter_uml.types import ModelStatus
 
 
 def size(count: float | None) -> str:
-    """Bytes, with three significant digits."""
+    """Bytes in the binary units that the sidebar and the error texts use, with three significant digits."""
     if count is None:
         return ""
-    for unit in ("B", "KB", "MB", "GB"):
+    for unit in ("B", "KiB", "MiB", "GiB"):
         if abs(count) < 999.5:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 99.95 else f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
+        count /= 1024
+    return f"{count:.3g} TiB"
 
 
 def rate(tokens_per_second: float | None) -> str:

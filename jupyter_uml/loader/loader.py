@@ -42,7 +42,6 @@ class _Managed:
     error: UmlError | None = None
     failed_file: tuple[int, int] | None = None  # identity of the file that could not be loaded
     crashes: deque[float] = field(default_factory=lambda: deque(maxlen=CRASHES))
-    used_at: float = 0.0
     closing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -64,11 +63,6 @@ class UniversalLoader:
     def status(self, model_id: str) -> ModelStatus:
         managed = self._models.get(model_id)
         return self._status(managed.entry if managed and managed.engine else self.catalog.get(model_id))
-
-    def last_used(self) -> str | None:
-        """The loaded model that was used most recently."""
-        loaded = [m for m in self._models.values() if m.state == "loaded"]
-        return max(loaded, key=lambda m: m.used_at).entry.id if loaded else None
 
     # --- loading ---
 
@@ -110,7 +104,6 @@ class UniversalLoader:
             UmlError: as `load`.
         """
         managed = self._managed(model_id)
-        managed.used_at = time.monotonic()
         if managed.state == "restarting":
             await self._restarted(managed)
         self._check_known_failure(managed)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from jupyter_uml import __version__
 from jupyter_uml.server.base import UmlHandler
 from jupyter_uml.server.native_types import LoadModelRequest, UnloadModelRequest
 
@@ -13,7 +12,7 @@ class HealthHandler(UmlHandler):
     scope = "models:read"
 
     async def get(self) -> None:
-        self.write_json({"version": __version__, **await self.service.health()})
+        self.write_json(await self.service.health())
 
 
 class ModelsHandler(UmlHandler):

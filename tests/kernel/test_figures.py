@@ -20,10 +20,10 @@ LOADED = ModelStatus(
         (None, ""),
         (0, "0 B"),
         (999, "999 B"),
-        (1000, "1 KB"),
-        (6_170_976, "6.17 MB"),
-        (999_600, "1 MB"),
-        (2e13, "20 TB"),
+        (1000, "0.977 KiB"),
+        (6_170_976, "5.89 MiB"),
+        (3 << 30, "3 GiB"),
+        (2 << 40, "2 TiB"),
     ],
 )
 def test_sizes(count: float | None, text: str) -> None:
@@ -66,9 +66,9 @@ def test_tables_in_html_are_escaped() -> None:
 def test_tables_in_text_are_aligned() -> None:
     text = tables.to_text(tables.models_columns([ROW, LOADED]), "note")
     assert text.splitlines() == [
-        "Model  State         Size  Context  From",
-        "demo   available  6.17 MB           demo",
-        "<b>    loaded        10 B     1024  folder",
+        "Model  State          Size  Context  From",
+        "demo   available  5.89 MiB           demo",
+        "<b>    loaded         10 B     1024  folder",
         "note",
     ]
 
