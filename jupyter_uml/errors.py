@@ -39,6 +39,10 @@ class UmlError(Exception):
     def to_dict(self) -> dict[str, Detail]:
         return {"message": self.message, "type": self.kind, "param": self.param, "code": self.code, **self.details}
 
+    def copy(self) -> UmlError:
+        """A new error that says the same. One object raised again and again would collect everybody's traceback."""
+        return self._restore(self.message, self.param, dict(self.details))
+
     @staticmethod
     def from_dict(body: dict[str, Any]) -> UmlError:
         """The error that `body` describes; an unknown code gives a plain `UmlError` that keeps it in `details`."""
@@ -114,7 +118,7 @@ class ModelNotFound(UmlError):
 
     def __init__(self, model: str, known: list[str] | None = None) -> None:
         there = f" There is: {', '.join(known[:8])}." if known else " No model was found at all."
-        super().__init__(f"No model is called {model!r}.{there}", param="model")
+        super().__init__(f"No model is called {model[:80]!r}.{there}", param="model")
 
 
 class ModelLoadFailed(UmlError):

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from jupyter_uml.errors import Detail
+from jupyter_uml.errors import Detail, InvalidRequest
 from jupyter_uml.types import Chunk, EffectiveSettings, GenerateRequest, ModelInfo, ModelSpec
 
 PROTOCOL = 1
@@ -93,6 +93,20 @@ def encode(message: ToWorker | FromWorker) -> bytes:
     """A whole frame."""
     body = _encoder.encode(message)
     return HEADER.pack(len(body)) + body
+
+
+def encode_request(request: GenerateRequest) -> bytes:
+    """The frame of an `Add`, checked as the worker will check it: a bad request must cost nobody but its sender.
+
+    Raises:
+        InvalidRequest: a field is of the wrong type, or holds what cannot be sent (a lone surrogate, a huge number).
+    """
+    try:
+        frame = encode(Add(request))
+        decode_to_worker(frame[HEADER.size :])
+    except (msgspec.MsgspecError, UnicodeEncodeError, TypeError, OverflowError) as error:
+        raise InvalidRequest(f"The request cannot be sent: {str(error)[:200]}.") from error
+    return frame
 
 
 def decode_to_worker(body: bytes) -> ToWorker:

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import BinaryIO
@@ -20,7 +21,7 @@ from typing import BinaryIO
 from jupyter_uml import ipc
 from jupyter_uml.engine.engine import Engine, Failure, Output
 from jupyter_uml.engine.model import Model
-from jupyter_uml.errors import UmlError
+from jupyter_uml.errors import EngineError, UmlError
 
 _PR_SET_PDEATHSIG = 1
 _PROGRESS_INTERVAL = 0.05  # seconds between two reports
@@ -43,8 +44,13 @@ class Worker:
 
     def read_inbox(self, stream: BinaryIO) -> None:
         """Runs on a thread of its own: also in a long prefill the end of the parent ends this process at once."""
-        while (body := ipc.read_frame(stream)) is not None:
-            self._inbox.put(ipc.decode_to_worker(body))
+        try:
+            while (body := ipc.read_frame(stream)) is not None:
+                self._inbox.put(ipc.decode_to_worker(body))
+        except BaseException:  # without an inbox the worker would be deaf: better dead, and started again
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
         os._exit(0)
 
     def run(self) -> None:
@@ -66,7 +72,7 @@ class Worker:
         except UmlError as error:
             self._send(ipc.LoadFailed(error.to_dict()))
             sys.exit(0)
-        self._send(ipc.Loaded(model.info, settings))
+        self._send(ipc.Loaded(engine.info, settings))
         return engine
 
     def _drain(self, engine: Engine) -> list[Output]:
@@ -90,6 +96,9 @@ def _handle(engine: Engine, message: ipc.ToWorker) -> list[Output]:
                 engine.add(request)
             except UmlError as error:
                 return [Failure(request.id, error)]
+            except Exception:  # a fault of ours in one request must not end all the others
+                traceback.print_exc()
+                return [Failure(request.id, EngineError("The request could not be prepared. The log says why."))]
         case ipc.Abort(request_id):
             return engine.abort(request_id)
         case ipc.Load():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jupyter_uml.engine.chat import ChatTemplate, quote_controls, split_quoted
 from jupyter_uml.engine.kv_cache import KvCache
@@ -16,6 +16,7 @@ from jupyter_uml.engine.sequence import Sequence
 from jupyter_uml.errors import ContextLengthExceeded, EngineError, InvalidRequest, UmlError
 from jupyter_uml.types import Chunk, EffectiveSettings, FinishReason, GenerateRequest
 
+PLAUSIBLE_TOKEN_BYTES = 16  # a text with more bytes for each token of the context is looked at more closely
 PREFILL_CHUNK = 128  # prompt tokens a step while answers are under way
 
 
@@ -37,7 +38,8 @@ class Engine:
         self.model, self.settings = model, settings
         self._context = Context(model, settings)
         self._cache = KvCache(settings.n_parallel)
-        self._template = ChatTemplate(model.chat_template, model.bos, model.eos) if model.chat_template else None
+        self._template, self._no_chat = _chat_template(model)
+        self.info = replace(model.info, has_chat_template=self._template is not None)
         self._waiting: deque[Sequence] = deque()
         self._running: list[Sequence] = []
 
@@ -105,20 +107,34 @@ class Engine:
 
     def _prompt_tokens(self, request: GenerateRequest, param: str) -> list[int]:
         if isinstance(request.prompt, tuple):
-            if any(not 0 <= token < self.model.n_vocab for token in request.prompt):
-                raise InvalidRequest(f"A token is outside the vocabulary of {self.model.n_vocab}.", param=param)
-            return list(request.prompt)
+            return self._checked_tokens(request.prompt, param)
         if request.prompt is not None:
+            self._check_size(len(request.prompt.encode(errors="replace")), param)
             return self.model.tokenize(request.prompt, add_special=True, parse_special=True)
         if self._template is None:
-            raise InvalidRequest("This model has no chat template. Send a prompt to completions instead.", param=param)
+            raise InvalidRequest(self._no_chat, param=param)
+        self._check_size(sum(len(message.content.encode(errors="replace")) for message in request.messages), param)
         text = self._template.render(quote_controls(request.messages, self.model.controls))
-        if self.model.bos:
-            text = text.removeprefix(self.model.bos)  # the tokenizer adds it where the model wants one
+        if self.model.adds_bos:
+            text = text.removeprefix(self.model.bos)  # the tokenizer adds it
         tokens: list[int] = []
         for part, parse_special in split_quoted(text):
             tokens += self.model.tokenize(part, add_special=not tokens, parse_special=parse_special)
         return tokens
+
+    def _checked_tokens(self, prompt: tuple[int, ...], param: str) -> list[int]:
+        if len(prompt) >= self.settings.n_ctx:
+            raise ContextLengthExceeded(len(prompt), self.settings.n_ctx, param)
+        if any(not 0 <= token < self.model.n_vocab for token in prompt):
+            raise InvalidRequest(f"A token is outside the vocabulary of {self.model.n_vocab}.", param=param)
+        return list(prompt)
+
+    def _check_size(self, size: int, param: str) -> None:
+        """Refuse a text that cannot fit by its length alone: tokenizing megabytes would hold up everybody's answers."""
+        if size > self.settings.n_ctx * PLAUSIBLE_TOKEN_BYTES:
+            least = -(-size // self.model.longest_piece)
+            if least >= self.settings.n_ctx:
+                raise ContextLengthExceeded(least, self.settings.n_ctx, param)
 
     def _admit(self) -> None:
         while self._waiting:
@@ -172,3 +188,13 @@ class Engine:
         else:
             self._running.remove(sequence)
             self._cache.release(sequence.slot, sequence.tokens[: sequence.computed])
+
+
+def _chat_template(model: Model) -> tuple[ChatTemplate | None, str]:
+    """The model's template, or why it has none: such a model still completes prompts."""
+    if model.chat_template is None:
+        return None, "This model has no chat template. Send a prompt to completions instead."
+    try:
+        return ChatTemplate(model.chat_template, model.bos, model.eos), ""
+    except InvalidRequest as error:
+        return None, f"{error.message} Send a prompt to completions instead."

@@ -134,9 +134,22 @@ class Model:
         @lru_cache(maxsize=1 << 16)
         def piece(token: int) -> bytes:
             length = llama_cpp.llama_token_to_piece(vocab, token, buffer, size, 0, False)
-            return buffer.raw[:length] if length > 0 else b""
+            if length >= 0:
+                return buffer.raw[:length]
+            room = ctypes.create_string_buffer(-length)
+            return room.raw[: llama_cpp.llama_token_to_piece(vocab, token, room, -length, 0, False)]
 
         return piece
+
+    @cached_property
+    def adds_bos(self) -> bool:
+        """Whether the tokenizer begins every text with the BOS token."""
+        return bool(llama_cpp.llama_vocab_get_add_bos(self.vocab)) and bool(self.bos)
+
+    @cached_property
+    def longest_piece(self) -> int:
+        """Bytes of the longest token there is."""
+        return max(1, *(len(self.token_text(token).encode()) for token in range(self.n_vocab)))
 
     def ends_generation(self, token: int) -> bool:
         return bool(llama_cpp.llama_vocab_is_eog(self.vocab, token))
@@ -167,7 +180,7 @@ class Model:
         n_ctx = asked.n_ctx or min(self.info.n_ctx_train, DEFAULT_CONTEXT)
         n_parallel = asked.n_parallel or DEFAULT_PARALLEL
         kv_type: KvType = asked.kv_type or "f16"
-        n_ctx = -(-n_ctx // 256) * 256  # llama.cpp rounds up to this; say so
+        n_ctx = min(-(-n_ctx // 256) * 256, self.info.n_ctx_train)  # llama.cpp rounds up to this; say so
         while True:
             needed = self.info.size_bytes + self.kv_bytes(n_ctx, n_parallel, kv_type) + _COMPUTE_BYTES
             if memory_limit is None or needed <= memory_limit:

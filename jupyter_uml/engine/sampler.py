@@ -12,6 +12,7 @@ from jupyter_uml.types import SamplingParams
 # llama.cpp's own defaults (common/common.h), for what neither the request nor the model's file says.
 _DEFAULTS = {"temp": 0.8, "top_k": 40.0, "top_p": 0.95, "min_p": 0.05}
 _PENALTY_WINDOW = 64
+_GREEDY_BELOW = 1e-5  # logits divided by less overflow
 
 
 class Sampler:
@@ -32,7 +33,7 @@ class Sampler:
                 )
             )
         temperature = self._value(model, "temp", params.temperature)
-        if temperature <= 0:
+        if temperature < _GREEDY_BELOW:
             self._add(llama_cpp.llama_sampler_init_greedy())
             return
         self._add(llama_cpp.llama_sampler_init_top_k(int(self._value(model, "top_k", params.top_k))))

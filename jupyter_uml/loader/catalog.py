@@ -68,14 +68,16 @@ class Catalog:
             yield CatalogEntry(DEMO, demo_model_path(), demo_model_path().stat().st_size, "demo")
         for folder in self._folders:
             for path in sorted(folder.rglob("*.gguf")):
-                if _is_listed(path):
-                    try:
-                        size = sum(part.stat().st_size for part in _parts(path))
-                    except OSError:  # went away between listing and looking, or a dangling link
+                try:
+                    if not _is_listed(path):
                         continue
-                    model_id = _unique(_name(path), taken)
-                    taken.add(model_id)
-                    yield CatalogEntry(model_id, path, size, "folder")
+                    size = sum(part.stat().st_size for part in _parts(path))
+                    str(path).encode()  # a name that is no text cannot be told to a worker
+                except (OSError, UnicodeEncodeError):  # went away, a dangling link, a folder we may not read
+                    continue
+                model_id = _unique(_name(path), taken)
+                taken.add(model_id)
+                yield CatalogEntry(model_id, path, size, "folder")
 
 
 def _is_listed(path: Path) -> bool:

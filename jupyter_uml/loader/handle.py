@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
+from itertools import count
 from typing import Protocol
 
 from jupyter_uml import ipc
-from jupyter_uml.errors import InvalidRequest, ModelLoadFailed, UmlError, WorkerDied
+from jupyter_uml.errors import ModelLoadFailed, Overloaded, UmlError, WorkerDied
 from jupyter_uml.loader.health import Throughput, resident_bytes
 from jupyter_uml.loader.process import WorkerProcess
 from jupyter_uml.types import Chunk, EffectiveSettings, GenerateRequest, ModelInfo, ModelSpec
 
 HANDSHAKE_SECONDS = 60.0  # a cold disk may take long to give Python and llama.cpp
+MAX_REQUESTS = 1024  # running and waiting together
+
+log = logging.getLogger(__name__)
+
+OnDeath = Callable[[str], None]  # is told the end of the worker's log
 
 
 class EngineHandle(Protocol):
@@ -47,10 +54,11 @@ class EngineHandle(Protocol):
 class WorkerEngine:
     """An `EngineHandle` on a worker process."""
 
-    def __init__(self, process: WorkerProcess, loaded: ipc.Loaded, on_death: Callable[[], None]) -> None:
+    def __init__(self, process: WorkerProcess, loaded: ipc.Loaded, on_death: OnDeath) -> None:
         self.info, self.settings = loaded.info, loaded.settings
         self._process = process
         self._on_death = on_death
+        self._numbers = count()  # requests go by our own numbers: their ids are the callers' and may repeat
         self._queues: dict[str, asyncio.Queue[Chunk | UmlError]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -59,9 +67,7 @@ class WorkerEngine:
         self._reader = asyncio.create_task(self._read(), name=f"worker {process.pid} reader")
 
     @classmethod
-    async def start(
-        cls, spec: ModelSpec, on_progress: Callable[[float], None], on_death: Callable[[], None]
-    ) -> WorkerEngine:
+    async def start(cls, spec: ModelSpec, on_progress: Callable[[float], None], on_death: OnDeath) -> WorkerEngine:
         """Spawn a worker and load the model.
 
         Raises:
@@ -73,12 +79,17 @@ class WorkerEngine:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 ready = await process.receive()
             if not isinstance(ready, ipc.Ready) or ready.protocol != ipc.PROTOCOL:
-                raise ModelLoadFailed("The worker process did not start. Its log: " + process.log_tail[-1000:])
+                log.warning("the worker of %s did not start. Its log:\n%s", spec.id, await process.last_words())
+                raise ModelLoadFailed(
+                    f"The worker process of {spec.id} did not start. The server's log says why.", retry_after=5
+                )
             process.post(ipc.Load(spec))
             return cls(process, await _await_loaded(process, spec, on_progress), on_death)
         except TimeoutError:
             await process.close()
-            raise ModelLoadFailed(f"The worker process did not start in {HANDSHAKE_SECONDS:.0f} s.") from None
+            raise ModelLoadFailed(
+                f"The worker process did not start in {HANDSHAKE_SECONDS:.0f} s.", retry_after=5
+            ) from None
         except BaseException:
             # Cancelled or failed: nothing may be left behind, also when the cancelling goes on.
             await asyncio.shield(process.close())
@@ -100,38 +111,36 @@ class WorkerEngine:
     def tokens_per_second(self) -> float | None:
         return self._throughput.per_second()
 
-    @property
-    def log_tail(self) -> str:
-        return self._process.log_tail
-
     async def submit(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         if self._dead:
             raise _died()
-        if request.id in self._queues:
-            raise InvalidRequest("A request with this id is running.", param="id")
-        queue = self._queues[request.id] = asyncio.Queue()
+        if len(self._queues) >= MAX_REQUESTS:
+            raise Overloaded(f"{request.model} has {MAX_REQUESTS} requests waiting.", retry_after=2)
+        number = str(next(self._numbers))
+        frame = ipc.encode_request(replace(request, id=number))
+        queue = self._queues[number] = asyncio.Queue()
         self._idle.clear()
-        self._process.post(ipc.Add(request))
         ended = False
         try:
+            self._process.post_frame(frame)
             while not ended:
                 item = await queue.get()
                 ended = isinstance(item, UmlError) or item.finish_reason is not None
                 if isinstance(item, UmlError):
                     raise item
-                yield item
+                yield replace(item, request_id=request.id)
         finally:
-            del self._queues[request.id]
+            del self._queues[number]
             if not ended:
-                self._process.post(ipc.Abort(request.id))
+                self._process.post(ipc.Abort(number))
             if not self._queues:
                 self._idle.set()
 
     def fail_all(self, error: UmlError) -> None:
         """End every request that is running or queued with this error."""
-        for request_id, queue in self._queues.items():
-            queue.put_nowait(error)
-            self._process.post(ipc.Abort(request_id))
+        for number, queue in self._queues.items():
+            queue.put_nowait(error.copy())
+            self._process.post(ipc.Abort(number))
 
     async def drained(self) -> None:
         """Returns when no request is running or queued."""
@@ -144,15 +153,17 @@ class WorkerEngine:
         await self._reader
 
     async def _read(self) -> None:
-        with contextlib.suppress(asyncio.CancelledError):
+        try:
             while (message := await self._process.receive()) is not None:
                 if isinstance(message, ipc.Step):
                     self._deliver(message)
-        self._dead = True
-        if not self._closing:
-            self._on_death()  # first, so that whoever asks again on the error below finds the model coming back
-        self.fail_all(_died())
-        await self._process.close()
+        finally:
+            self._dead = True
+            if not self._closing:
+                # Before the requests fail: who asks again on that error finds the model coming back.
+                self._on_death(await self._process.last_words())
+            self.fail_all(_died())
+            await self._process.close()
 
     def _deliver(self, step: ipc.Step) -> None:
         for chunk in step.chunks:
@@ -174,11 +185,14 @@ async def _await_loaded(process: WorkerProcess, spec: ModelSpec, on_progress: Ca
             case ipc.LoadFailed(error):
                 raise UmlError.from_dict(error)
             case _:
-                await process.close()
+                log.warning("the worker died loading %s. Its log:\n%s", spec.id, await process.last_words())
                 raise ModelLoadFailed(
-                    f"{spec.id} ended its worker process while it was loaded. Its file is damaged, or memory ran out."
+                    f"{spec.id} ended its worker process while it was loaded. Its file is damaged, or memory ran out.",
+                    retry_after=5,
                 )
 
 
 def _died() -> WorkerDied:
-    return WorkerDied("The model's process ended in the middle of this request. It is started again for the next one.")
+    return WorkerDied(
+        "The model's process ended in the middle of this request. It is started again for the next one.", retry_after=1
+    )

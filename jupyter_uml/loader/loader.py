@@ -9,11 +9,13 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 
 from jupyter_uml.errors import (
+    EngineError,
     GenerationAborted,
     InsufficientMemory,
     InvalidRequest,
     ModelBusy,
     ModelLoadFailed,
+    ModelNotFound,
     ModelRestarting,
     UmlError,
 )
@@ -37,32 +39,41 @@ class _Managed:
     state: ModelState = "available"
     asked: LoadSettings = field(default_factory=LoadSettings)
     engine: EngineHandle | None = None
-    task: asyncio.Task[None] | None = None  # the load under way, shared by all who wait for it
+    loading: asyncio.Task[None] | None = None  # shared by all who wait for it
+    ending: asyncio.Task[None] | None = None  # likewise
     progress: float | None = None
-    error: UmlError | None = None
-    failed_file: tuple[int, int] | None = None  # identity of the file that could not be loaded
+    error: UmlError | None = None  # why the last load failed
+    bad_file: tuple[int, int] | None = None  # identity of the file that llama.cpp found wanting
     crashes: deque[float] = field(default_factory=lambda: deque(maxlen=CRASHES))
-    closing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def up(self) -> bool:
+        """Whether there is a worker, or one to come."""
+        return self.engine is not None or self.loading is not None
 
 
 class UniversalLoader:
-    """Loads each model once for any number of callers. Lives on one event loop."""
+    """Loads each model once for any number of callers. Lives on one event loop.
+
+    Loading and ending run in tasks of their own: a caller that is cancelled while it waits changes nothing.
+    """
 
     def __init__(self, catalog: Catalog | None = None) -> None:
         self.catalog = catalog or Catalog()
         self._models: dict[str, _Managed] = {}
+        self._closed = False
 
     # --- looking ---
 
     def statuses(self) -> list[ModelStatus]:
-        """Every model of the catalog, and those that are loaded though their file is gone."""
+        """Every model of the catalog, and those that are up though their file is gone."""
         entries = self.catalog.entries()
-        gone = [m.entry for key, m in self._models.items() if key not in entries and m.state != "available"]
+        gone = [managed.entry for key, managed in self._models.items() if key not in entries and managed.up]
         return [self._status(entry) for entry in [*entries.values(), *gone]]
 
     def status(self, model_id: str) -> ModelStatus:
         managed = self._models.get(model_id)
-        return self._status(managed.entry if managed and managed.engine else self.catalog.get(model_id))
+        return self._status(managed.entry if managed and managed.up else self.catalog.get(model_id))
 
     # --- loading ---
 
@@ -76,24 +87,24 @@ class UniversalLoader:
             ModelBusy: it is being unloaded.
         """
         settings = settings or LoadSettings()
-        managed = self._managed(model_id)
-        while managed.task is not None:
-            if not wait:
-                return self._status(managed.entry)
-            await asyncio.shield(managed.task)
-            if managed.error is not None and managed.asked == settings:
-                raise managed.error
-        if managed.state == "unloading":
-            raise ModelBusy(f"{model_id} is being unloaded. Try again when it is done.", retry_after=2)
-        if managed.engine is not None and not _satisfied(managed.engine.settings, settings):
-            _check_context(managed.engine, settings)  # before what runs well is given up for it
-            await self.unload(model_id)
-        if managed.engine is None and managed.task is None:
-            self._begin(managed, settings, "loading")
-        if managed.task is not None and wait:
-            await asyncio.shield(managed.task)
-            if managed.error is not None:
-                raise managed.error
+        while True:
+            managed = self._managed(model_id)
+            if managed.loading is not None:
+                shared = managed.asked == settings
+                if not wait:
+                    break
+                await asyncio.wait([managed.loading])
+                if managed.error is not None and shared:
+                    raise managed.error.copy()
+            elif managed.ending is not None:
+                raise ModelBusy(f"{model_id} is being unloaded. Try again when it is done.", retry_after=2)
+            elif managed.engine is None:
+                self._begin(managed, settings, "loading")
+            elif _satisfied(managed.engine.settings, settings):
+                break
+            else:
+                _check_context(managed.engine, settings)  # before what runs well is given up for it
+                await asyncio.shield(self._end(managed))
         return self._status(managed.entry)
 
     async def engine(self, model_id: str) -> EngineHandle:
@@ -107,8 +118,9 @@ class UniversalLoader:
         if managed.state == "restarting":
             await self._restarted(managed)
         self._check_known_failure(managed)
-        if managed.state != "loaded":
-            await self.load(model_id)
+        if managed.engine is None or managed.ending is not None:
+            await self.load(model_id, managed.asked)
+            managed = self._managed(model_id)
         if managed.engine is None:  # unloaded again while we waited
             raise ModelBusy(f"{model_id} was unloaded meanwhile. Send the request again.", retry_after=1)
         return managed.engine
@@ -119,58 +131,62 @@ class UniversalLoader:
         With `force`, or after `DRAIN_SECONDS`, they end with `GenerationAborted`.
         """
         managed = self._managed(model_id)
-        if managed.state in ("loading", "restarting") and managed.task is not None:
-            managed.task.cancel()
-            await asyncio.wait([managed.task])
-        if managed.engine is None:
-            managed.state, managed.error, managed.failed_file = "available", None, None
-            return self._status(managed.entry)
-        managed.state = "unloading"
-        await self._drain(managed.engine, GenerationAborted(f"{model_id} was unloaded."), force)
-        async with managed.closing:
-            if managed.engine is not None:
-                await managed.engine.close()
-                managed.engine, managed.state, managed.error = None, "available", None
+        await self._end_one(managed, GenerationAborted(f"{model_id} was unloaded.") if force else None)
+        managed.state, managed.error, managed.bad_file = "available", None, None
+        managed.asked = LoadSettings()
         return self._status(managed.entry)
 
     async def close(self) -> None:
-        """End every worker at once."""
-        await asyncio.gather(*(self.unload(model_id, force=True) for model_id in list(self._models)))
+        """End every worker at once; nothing can be loaded any more."""
+        self._closed = True
+        stopping = GenerationAborted("The server is stopping.")
+        ends = (self._end_one(managed, stopping) for managed in self._models.values())
+        await asyncio.gather(*ends, return_exceptions=True)
 
     # --- inside ---
 
     def _managed(self, model_id: str) -> _Managed:
         managed = self._models.get(model_id)
-        if managed is None or (managed.engine is None and managed.task is None):
+        if managed is not None and managed.up:
+            return managed
+        try:
             entry = self.catalog.get(model_id)
-            if managed is None:
-                managed = self._models[model_id] = _Managed(entry)
-            managed.entry = entry
+        except ModelNotFound:
+            self._models.pop(model_id, None)
+            raise
+        managed = self._models.setdefault(model_id, _Managed(entry))
+        managed.entry = entry
         return managed
 
     def _begin(self, managed: _Managed, settings: LoadSettings, state: ModelState) -> None:
+        if self._closed:
+            raise GenerationAborted("The server is stopping.")
         managed.state, managed.asked, managed.progress, managed.error = state, settings, 0.0, None
-        managed.task = asyncio.create_task(self._load(managed), name=f"load {managed.entry.id}")
+        managed.loading = asyncio.create_task(self._load(managed), name=f"load {managed.entry.id}")
+        # Before any waiter's callback, and also when the task is cancelled before it begins.
+        managed.loading.add_done_callback(lambda task: self._loaded(managed, task))
 
-    async def _load(self, managed: _Managed) -> None:
-        """Never raises: whoever waits finds `error`."""
-        started = time.monotonic()
-        try:
-            managed.engine = await self._start_engine(managed)
-            managed.state, managed.failed_file = "loaded", None
-            log.info("loaded %s in %.1f s (pid %s)", managed.entry.id, time.monotonic() - started, managed.engine.pid)
-        except asyncio.CancelledError:
+    def _loaded(self, managed: _Managed, task: asyncio.Task[None]) -> None:
+        managed.loading, managed.progress = None, None
+        if task.cancelled():
             managed.state = "available"
             managed.error = GenerationAborted(f"{managed.entry.id} was unloaded while it was loading.")
-        except UmlError as error:
-            managed.state, managed.error, managed.failed_file = "failed", error, _identity(managed.entry)
-            log.warning("%s", error)
-        finally:
-            managed.task, managed.progress = None, None
+        elif (error := task.exception()) is None:
+            managed.state, managed.bad_file = "loaded", None
+        else:
+            managed.state = "failed"
+            if isinstance(error, UmlError):
+                managed.error = error.copy()
+                log.warning("%s", error)
+            else:
+                managed.error = EngineError(f"{managed.entry.id} could not be started. The server's log says why.")
+                log.error("loading %s failed", managed.entry.id, exc_info=error)
 
-    async def _start_engine(self, managed: _Managed) -> EngineHandle:
+    async def _load(self, managed: _Managed) -> None:
+        started = time.monotonic()
         entry, available = managed.entry, available_memory()
-        if _identity(entry) is None:
+        identity = _identity(entry)
+        if identity is None:
             raise ModelLoadFailed(f"The file of {entry.id} is gone or cannot be read.")
         if entry.size_bytes > available:
             raise InsufficientMemory(entry.id, entry.size_bytes, available)
@@ -180,14 +196,49 @@ class UniversalLoader:
         def on_progress(fraction: float) -> None:
             managed.progress = fraction
 
-        return await WorkerEngine.start(spec, on_progress, lambda: self._on_death(managed))
+        try:
+            managed.engine = await WorkerEngine.start(spec, on_progress, lambda tail: self._on_death(managed, tail))
+        except ModelLoadFailed as error:
+            if error.retry_after is None:
+                managed.bad_file = identity
+            raise
+        log.info("loaded %s in %.1f s (pid %s)", entry.id, time.monotonic() - started, managed.engine.pid)
 
-    def _on_death(self, managed: _Managed) -> None:
+    async def _end_one(self, managed: _Managed, reason: GenerationAborted | None) -> None:
+        """Call off the load or end the worker; with a `reason` without waiting for answers under way."""
+        if managed.loading is not None:
+            managed.loading.cancel()
+            await asyncio.wait([managed.loading])
+        if managed.engine is not None:
+            if reason is not None:
+                managed.engine.fail_all(reason)
+            await asyncio.shield(self._end(managed))
+
+    def _end(self, managed: _Managed) -> asyncio.Task[None]:
+        """The one task that drains and ends this model's worker."""
+        if managed.ending is None:
+            assert managed.engine is not None
+            managed.state = "unloading"
+            managed.ending = asyncio.create_task(self._drain(managed, managed.engine))
+        return managed.ending
+
+    @staticmethod
+    async def _drain(managed: _Managed, engine: EngineHandle) -> None:
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await engine.drained()
+        except TimeoutError:
+            engine.fail_all(GenerationAborted(f"{managed.entry.id} was unloaded."))
+        finally:
+            await engine.close()
+            managed.engine, managed.ending, managed.state = None, None, "available"
+
+    def _on_death(self, managed: _Managed, log_tail: str) -> None:
         """The worker ended by itself: bring it back, unless it keeps dying."""
-        if managed.state == "unloading" or managed.engine is None:
+        if managed.ending is not None or managed.engine is None or self._closed:
             return
         now = time.monotonic()
-        log.warning("the worker of %s (pid %s) died", managed.entry.id, managed.engine.pid)
+        log.warning("the worker of %s (pid %s) died. Its log:\n%s", managed.entry.id, managed.engine.pid, log_tail)
         managed.engine = None
         managed.crashes.append(now)
         if len(managed.crashes) == CRASHES and now - managed.crashes[0] < CRASH_WINDOW:
@@ -200,19 +251,9 @@ class UniversalLoader:
             return
         self._begin(managed, managed.asked, "restarting")
 
-    @staticmethod
-    async def _drain(engine: EngineHandle, reason: GenerationAborted, force: bool) -> None:
-        if force:
-            engine.fail_all(reason)
-        try:
-            async with asyncio.timeout(DRAIN_SECONDS):
-                await engine.drained()
-        except TimeoutError:
-            engine.fail_all(reason)
-
     async def _restarted(self, managed: _Managed) -> None:
-        if managed.task is not None:
-            await asyncio.wait([managed.task], timeout=RESTART_WAIT)
+        if managed.loading is not None:
+            await asyncio.wait([managed.loading], timeout=RESTART_WAIT)
         if managed.state == "restarting":
             raise ModelRestarting(f"{managed.entry.id} is being started again.", retry_after=2)
 
@@ -222,9 +263,9 @@ class UniversalLoader:
             return
         if isinstance(managed.error, ModelRestarting):
             if time.monotonic() - managed.crashes[-1] < CRASH_WINDOW:
-                raise managed.error
-        elif isinstance(managed.error, ModelLoadFailed) and managed.failed_file == _identity(managed.entry):
-            raise managed.error
+                raise managed.error.copy()
+        elif managed.bad_file is not None and managed.bad_file == _identity(managed.entry):
+            raise managed.error.copy()
 
     def _status(self, entry: CatalogEntry) -> ModelStatus:
         managed = self._models.get(entry.id)

@@ -13,17 +13,12 @@ from jupyter_uml import ipc
 LOG_LINES = 200
 # What a worker may see of our environment: enough to find Python and the C library, and no secret.
 _PASSED_ON = (
-    "PATH",
-    "LD_LIBRARY_PATH",
-    "DYLD_LIBRARY_PATH",
-    "PYTHONPATH",
-    "LANG",
-    "LC_ALL",
-    "SYSTEMROOT",
-    "HOME",
-    "TZ",
+    *("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "SYSTEMROOT"),
+    *("HOME", "TMPDIR", "LANG", "LC_ALL", "TZ"),
+    *("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES"),
 )
 _TERMINATE_SECONDS = 2.0
+_LAST_WORDS_SECONDS = 0.2
 
 
 class WorkerProcess:
@@ -53,20 +48,26 @@ class WorkerProcess:
         )
         return cls(process)
 
-    @property
-    def log_tail(self) -> str:
-        return "\n".join(self._log)
+    async def last_words(self) -> str:
+        """The end of the log of a worker that is dead: it may arrive a moment after the news of the death."""
+        await asyncio.wait([self._log_reader], timeout=_LAST_WORDS_SECONDS)
+        return "\n".join(self._log) or "(empty)"
 
     def post(self, message: ipc.ToWorker) -> None:
         """Send without waiting: also from the clean-up of a generator that is being closed."""
+        self.post_frame(ipc.encode(message))
+
+    def post_frame(self, frame: bytes) -> None:
         if not self._stdin.is_closing():
-            self._stdin.write(ipc.encode(message))
+            self._stdin.write(frame)
 
     async def receive(self) -> ipc.FromWorker | None:
         """The next message; None when the worker is dead."""
         try:
             header = await self._stdout.readexactly(ipc.HEADER.size)
             (length,) = ipc.HEADER.unpack(header)
+            if length > ipc.MAX_FRAME:
+                return None
             return ipc.decode_from_worker(await self._stdout.readexactly(length))
         except (asyncio.IncompleteReadError, ConnectionError):
             return None

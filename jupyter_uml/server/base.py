@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from jupyter_uml.types import Chunk
 
 MAX_BODY = 32 << 20  # bytes
+MAX_ECHO = 120  # characters of a request that an error text repeats
 STATUS: dict[type[UmlError], int] = {
     UmlError: 500,
     InvalidRequest: 400,
@@ -87,7 +88,10 @@ class UmlHandler(JupyterHandler):
     # --- the gate ---
 
     async def prepare(self) -> None:  # type: ignore[override]
-        if int(self.request.headers.get("Content-Length") or 0) > MAX_BODY:
+        length = self.request.headers.get("Content-Length") or "0"
+        if not length.isdecimal():
+            raise InvalidRequest("The header Content-Length is not a number.")
+        if int(length) > MAX_BODY:
             raise _too_large()
         try:
             await self._admit()
@@ -115,10 +119,12 @@ class UmlHandler(JupyterHandler):
 
     async def _authenticate(self) -> Principal:
         """A key of ours first: a bad one is an error, never a reason to look for a cookie."""
-        scheme, _, credential = self.request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() in ("bearer", "token") and credential.startswith(KEY_PREFIX):
+        words = self.request.headers.get("Authorization", "").split()
+        in_url = self.get_query_argument("token", "").startswith(KEY_PREFIX)  # where logs would keep it
+        if in_url or (words and words[-1].startswith(KEY_PREFIX)):
             self.current_user = self._jupyter_current_user = None
-            principal = self.keys.find(credential.strip())
+            proper = not in_url and len(words) == 2 and words[0].lower() in ("bearer", "token")
+            principal = self.keys.find(words[-1]) if proper else None
             if principal is None:
                 raise AuthenticationFailed("This API key is not valid.")
             return principal
@@ -141,7 +147,10 @@ class UmlHandler(JupyterHandler):
             if self.request.method not in ("GET", "HEAD", "OPTIONS"):
                 self.check_xsrf_cookie()
         except HTTPError as error:
-            raise PermissionDenied("The XSRF token is missing or wrong.") from error
+            raise PermissionDenied(
+                "The XSRF token is missing or wrong. Programs send Jupyter's token as `Authorization: Bearer …`; "
+                "a server without a token can be written to from its own pages only."
+            ) from error
 
     def check_xsrf_cookie(self) -> None:
         # Tornado calls this before `prepare`, when it is not known yet who asks; `_check_browser` calls it again.
@@ -237,6 +246,7 @@ def _named(error: ValidationError) -> InvalidRequest:
     # Of a union's branches the one that got furthest is the one that was meant.
     fault = max(faults, key=lambda fault: len(fault["loc"]))
     path = ".".join(str(part) for part in fault["loc"] if not _UNION_BRANCH.match(str(part)))
+    path = path[:MAX_ECHO]
     if fault["type"] == "extra_forbidden":
         return InvalidRequest(f"{path}: this field is not supported. Leave it out.", param=path)
     text = fault["msg"].removeprefix("Value error, ")
@@ -259,4 +269,9 @@ def _from_status(status: int, request_id: str) -> UmlError:
         case _ if 400 <= status < 500:
             return InvalidRequest("The request is not valid.")
         case _:
-            return UmlError(f"Something went wrong in the server. Its log tells more under {request_id}.")
+            return unexpected(request_id)
+
+
+def unexpected(request_id: str) -> UmlError:
+    """An error that nobody foresaw: what it was stands in the log only."""
+    return UmlError(f"Something went wrong in the server. Its log tells more under {request_id}.")

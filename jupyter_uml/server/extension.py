@@ -82,13 +82,15 @@ class UMLApp(ExtensionApp):
         shared = {"service": self.service, "keys": self.keys}
         for prefix in prefixes:
             self.handlers.extend((f"/{prefix}{path}", handler, shared) for path, handler in ROUTES)
-        self.handlers.append((r"/uml/.*", UnknownRouteHandler, shared))
+        self.handlers.append((r"/uml(?:/.*)?", UnknownRouteHandler, shared))
         if self._standalone:
             self.handlers.append((r"/v1/.*", UnknownRouteHandler, shared))
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Kernels inherit the way to us: an address and a key of their own, which dies with this server."""
-        os.environ["JUPYTER_UML_URL"] = url_path_join(serverapp.connection_url, "uml")
+        if serverapp.sock:  # no address that a client could be given
+            return
+        os.environ["JUPYTER_UML_URL"] = url_path_join(_local_address(serverapp), "uml")
         os.environ["JUPYTER_UML_KEY"] = self.keys.create(JUPYTER_USER.name)
 
     async def stop_extension(self) -> None:
@@ -97,6 +99,14 @@ class UMLApp(ExtensionApp):
     @property
     def _standalone(self) -> bool:
         return isinstance(self.serverapp, StandaloneServer)
+
+
+def _local_address(serverapp: ServerApp) -> str:
+    """Where a process of this machine reaches the server, also where it listens on all addresses."""
+    if serverapp.ip in ("", "*", "0.0.0.0", "::"):
+        scheme = "https" if serverapp.certfile else "http"
+        return f"{scheme}://127.0.0.1:{serverapp.port}{serverapp.base_url}"
+    return str(serverapp.connection_url)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -11,11 +11,13 @@ from jupyter_uml.types import KvType, LoadSettings
 ModelId = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[A-Za-z0-9._:/-]+$")]
 
 
-class _Body(BaseModel):
+class StrictBody(BaseModel):
+    """No field is passed over, none is of another type than it says."""
+
     model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())
 
 
-class LoadModelRequest(_Body):
+class LoadModelRequest(StrictBody):
     model: ModelId
     n_ctx: Annotated[int, Field(ge=16, le=1 << 24)] | None = None
     n_parallel: Annotated[int, Field(ge=1, le=64)] | None = None
@@ -28,6 +30,6 @@ class LoadModelRequest(_Body):
         return LoadSettings(self.n_ctx, self.n_parallel, self.n_threads, self.n_gpu_layers, self.kv_type)
 
 
-class UnloadModelRequest(_Body):
+class UnloadModelRequest(StrictBody):
     model: ModelId
     force: bool = False

@@ -6,7 +6,7 @@ import time
 from contextlib import aclosing
 
 from jupyter_uml.errors import UmlError
-from jupyter_uml.server.base import UmlHandler
+from jupyter_uml.server.base import UmlHandler, unexpected
 from jupyter_uml.server.openai_types import (
     Answer,
     ChatCompletionRequest,
@@ -74,6 +74,11 @@ class _CompletionHandler(UmlHandler):
             if not events.open:
                 raise
             await events.send({"error": error.to_dict()}, name="error")
+        except Exception as error:
+            if isinstance(error, ClientGoneError) or not events.open:
+                raise
+            self.log.exception("request %s failed in its stream", self.request_id)
+            await events.send({"error": unexpected(self.request_id).to_dict()}, name="error")
 
 
 class ChatCompletionsHandler(_CompletionHandler):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
-from jupyter_uml.server.native_types import ModelId
+from jupyter_uml.server.native_types import ModelId, StrictBody
 from jupyter_uml.types import (
     MAX_STOP_STRINGS,
     Chunk,
@@ -28,35 +28,37 @@ _Finite = {"allow_inf_nan": False}
 StopString = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())
-
-
-class TextPart(_Body):
+class TextPart(StrictBody):
     type: Literal["text"]
     text: str
 
 
-class ChatMessage(_Body):
+class ChatMessage(StrictBody):
     role: Role
     content: str | Annotated[list[TextPart], Field(min_length=1, max_length=1024)]
     name: Annotated[str, Field(max_length=64)] | None = None
+    # What the SDK puts into an answer's message, and people send back with it; only where it says nothing.
+    refusal: None = None
+    audio: None = None
+    function_call: None = None
+    tool_calls: None = None
+    annotations: Annotated[list[Any], Field(max_length=0)] | None = None
 
     def to_native(self) -> Message:
         text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
         return Message(self.role, text, self.name)
 
 
-class StreamOptions(_Body):
+class StreamOptions(StrictBody):
     include_usage: bool = False
     include_obfuscation: bool = False
 
 
-class ResponseFormat(_Body):
+class ResponseFormat(StrictBody):
     type: Literal["text"]
 
 
-class _SamplingBody(_Body):
+class _SamplingBody(StrictBody):
     """What chat and text completions share."""
 
     model: ModelId
@@ -70,7 +72,7 @@ class _SamplingBody(_Body):
     frequency_penalty: Annotated[float, Field(ge=-2, le=2, **_Finite)] | None = None
     repeat_penalty: Annotated[float, Field(gt=0, le=2, **_Finite)] | None = None
     stop: StopString | Annotated[list[StopString], Field(max_length=MAX_STOP_STRINGS)] | None = None
-    n: Literal[1] | None = None
+    n: Annotated[int, Field(ge=1, le=1)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None
@@ -129,7 +131,7 @@ class CompletionRequest(_SamplingBody):
         | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=1)]
     )
     echo: Literal[False] | None = None
-    best_of: Literal[1] | None = None
+    best_of: Annotated[int, Field(ge=1, le=1)] | None = None
 
     def to_native(self, request_id: str, principal: str) -> GenerateRequest:
         prompt: str | tuple[int, ...]

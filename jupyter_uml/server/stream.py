@@ -42,13 +42,12 @@ class EventStream:
         """
         gone = asyncio.ensure_future(self._gone.wait())
         item: asyncio.Task[T] | None = None
-        try:
-            async with aclosing(source):
+        async with aclosing(source):
+            try:
                 while True:
                     item = item or asyncio.ensure_future(anext(source))
                     await asyncio.wait({item, gone}, timeout=self._heartbeat, return_when=asyncio.FIRST_COMPLETED)
                     if gone.done():
-                        await _cancelled(item)
                         raise ClientGoneError
                     if not item.done():
                         yield None
@@ -60,10 +59,10 @@ class EventStream:
                     finally:
                         item = None
                     yield value
-        finally:
-            gone.cancel()
-            if item is not None:
-                await _cancelled(item)
+            finally:
+                gone.cancel()
+                if item is not None:  # before `source` is closed: a generator that runs cannot be
+                    await _cancelled(item)
 
     async def send(self, event: Any, name: str | None = None) -> None:
         """One event, with `event` as JSON. Returns when the client's socket took it."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 
 from jupyter_uml.demo import demo_model_path
 from jupyter_uml.engine.engine import Engine, Failure
 from jupyter_uml.engine.model import Model
-from jupyter_uml.errors import ContextLengthExceeded, InsufficientMemory, InvalidRequest, ModelLoadFailed
+from jupyter_uml.errors import ContextLengthExceeded, EngineError, InsufficientMemory, InvalidRequest, ModelLoadFailed
 from jupyter_uml.types import Chunk, GenerateRequest, LoadSettings, Message, ModelSpec, SamplingParams
+from tests.conftest import endless_model
 
 QUESTIONS = ["How do I load a model?", "Who are you?", "What is GGUF?", "How do I stop an answer?", "Hello!", "Thanks"]
 GREEDY = SamplingParams(temperature=0, max_tokens=40)
@@ -204,6 +206,82 @@ def test_a_long_prompt_does_not_stall_answers_under_way(engine: Engine) -> None:
     run(engine)
 
 
+def test_a_batch_that_fails_costs_its_requests_only(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = text(answer(engine, chat("Who are you?")))
+
+    def refuse(_: object) -> list[int]:
+        raise EngineError("no")
+
+    lost = chat("Who are you?")
+    engine.add(lost)
+    with monkeypatch.context() as patched:
+        patched.setattr(engine._context, "decode", refuse)
+        (failure,) = engine.step()
+    assert isinstance(failure, Failure)
+    assert failure.request_id == lost.id
+    chunks = answer(engine, chat("Who are you?"))
+    assert text(chunks) == expected
+    assert chunks[-1].usage is not None
+
+
+def test_what_a_failed_batch_left_in_the_cache_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = make_engine(n_parallel=1)
+    answer(engine, chat("Who are you?"))
+    engine.add(chat("Who are you?"))
+    with monkeypatch.context() as patched:
+        patched.setattr(engine._context, "decode", lambda _: (_ for _ in ()).throw(EngineError("no")))
+        engine.step()
+    usage = answer(engine, chat("Who are you?"))[-1].usage
+    assert usage is not None
+    assert usage.cached_tokens == 0
+    engine.close()
+
+
+def test_sampling_parameters_reach_the_chain(engine: Engine) -> None:
+    greedy = text(answer(engine, chat("Hello!")))
+    hot = {"temperature": 2.0, "seed": 1, "max_tokens": 40}
+    assert text(answer(engine, chat("Hello!", SamplingParams(**hot, top_k=1)))) == greedy  # type: ignore[arg-type]
+    assert text(answer(engine, chat("Hello!", SamplingParams(**hot, top_p=1e-6)))) == greedy  # type: ignore[arg-type]
+    assert text(answer(engine, chat("Hello!", SamplingParams(temperature=1e-38, max_tokens=40)))) == greedy
+    assert text(answer(engine, chat("Hello!", SamplingParams(**hot, top_k=0, min_p=0, top_p=1.0)))) != greedy  # type: ignore[arg-type]
+
+
+def test_penalties_change_what_repeats(tmp_path: Path) -> None:
+    path = tmp_path / "endless.gguf"
+    path.write_bytes(endless_model())
+    model = Model(ModelSpec("endless", str(path)))
+    engine = Engine(model, model.fit(LoadSettings(n_ctx=2048), None))
+
+    def repeats(**penalties: float) -> int:
+        params = SamplingParams(temperature=0, max_tokens=200, **penalties)  # type: ignore[arg-type]
+        words = text(answer(engine, chat("How do I load a model?", params))).split()
+        return len(words) - len(set(words))
+
+    plain = repeats()
+    for name in ("repeat_penalty", "frequency_penalty", "presence_penalty"):
+        assert repeats(**{name: 2.0}) < plain, name
+    engine.close()
+
+
+def test_a_broken_chat_template_costs_chat_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Model, "chat_template", "{% if %}")
+    engine = make_engine()
+    assert not engine.info.has_chat_template
+    with pytest.raises(InvalidRequest, match="template is broken"):
+        engine.add(chat("Hi"))
+    assert answer(engine, GenerateRequest("p", "demo", prompt="Hi", params=GREEDY))[-1].finish_reason
+    engine.close()
+
+
+def test_a_begin_marker_that_only_the_template_writes_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Model, "chat_template", "{{ bos_token }}{{ messages[0].content }}")
+    engine = make_engine()
+    tokens = engine._prompt_tokens(chat("hi"), "messages")
+    assert tokens == engine.model.tokenize(engine.model.bos + "hi", add_special=False, parse_special=True)
+    assert len(tokens) == 1 + len(engine.model.tokenize("hi", add_special=False, parse_special=True))
+    engine.close()
+
+
 def test_a_context_beyond_the_models_own_is_refused() -> None:
     model = Model(spec())
     with pytest.raises(InvalidRequest, match="1024"):
@@ -223,7 +301,7 @@ def test_a_context_shrinks_to_the_memory_there_is_unless_it_was_asked_for() -> N
     model.close()
 
 
-def test_a_damaged_file_is_an_error_without_a_path(tmp_path, demo_bytes: bytes) -> None:  # type: ignore[no-untyped-def]
+def test_a_damaged_file_is_an_error_without_a_path(tmp_path: Path, demo_bytes: bytes) -> None:
     for name, content in {"cut": demo_bytes[:100_000], "garbage": b"GGUF" + bytes(100), "text": b"hello"}.items():
         path = tmp_path / name
         path.write_bytes(content)

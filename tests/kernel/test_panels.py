@@ -160,7 +160,7 @@ def test_load_and_unload(models: ModelPanel, server: Server) -> None:
     assert models._load_button.description == "Reload"
     assert "context 1024 tokens" in models._status.value
     assert "memory free" in models._status.value
-    assert "demo · 6" in models._choice.label
+    assert "demo · 5.89" in models._choice.label
     assert "loaded" in models._choice.label
     models._unload_button.click()
     models.wait()
@@ -206,7 +206,7 @@ def test_progress_and_errors_are_the_servers(stub: StubServer, stub_client: Univ
     gate.set()
     panel.wait()
     assert panel._error.value == "It is &lt;damaged&gt;."
-    assert "1 GB of 2 GB memory free" in panel._status.value
+    assert "954 MiB of 1.86 GiB memory free" in panel._status.value
 
 
 def test_no_server(stub: StubServer, stub_client: UniversalClient) -> None:

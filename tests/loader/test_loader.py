@@ -25,6 +25,7 @@ from jupyter_uml.errors import (
 )
 from jupyter_uml.loader import Catalog, UniversalLoader
 from jupyter_uml.loader import loader as loader_module
+from jupyter_uml.loader.process import WorkerProcess
 from jupyter_uml.types import Chunk, GenerateRequest, LoadSettings, Message, SamplingParams
 from tests.conftest import endless_model, is_worker
 
@@ -97,6 +98,7 @@ async def test_loading_reports_its_progress_and_can_be_called_off() -> None:
         assert row.progress is not None
         assert (await loader.unload("demo")).state == "available"
         assert not own_workers()
+        assert (await loader.load("demo")).state == "loaded"
 
 
 async def test_the_same_settings_are_not_loaded_again_and_others_are() -> None:
@@ -256,3 +258,106 @@ async def test_errors_of_a_request_do_not_hurt_the_worker() -> None:
                 await collect(loader, bad)
         assert (await collect(loader, request("c", SamplingParams(max_tokens=2))))[-1].finish_reason
         assert loader.status("demo").pid == pid
+
+
+async def test_a_caller_that_gives_up_while_it_unloads_leaves_no_half_unloaded_model(models: Path) -> None:
+    async with loader_over(models) as loader:
+        answer = asyncio.create_task(collect(loader, endless()))
+        await eventually(lambda: loader.status("endless").active == 1)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(loader.unload("endless"), 0.05)
+        await loader.unload("endless", force=True)
+        with pytest.raises(GenerationAborted):
+            await answer
+        assert (await loader.load("endless")).state == "loaded"
+
+
+async def test_closing_ends_everything_also_what_is_just_loading_or_gone(tmp_path: Path, demo_bytes: bytes) -> None:
+    (tmp_path / "gone.gguf").write_bytes(demo_bytes)
+    async with loader_over(tmp_path) as loader:
+        await loader.load("gone")
+        await loader.load("demo", wait=False)
+        (tmp_path / "gone.gguf").unlink()
+        await asyncio.sleep(0)
+        await loader.close()
+        assert not own_workers()
+        with pytest.raises(GenerationAborted):
+            await loader.load("demo")
+
+
+async def test_a_worker_that_hangs_is_killed(models: Path) -> None:
+    async with loader_over(models) as loader:
+        pid = (await loader.load("endless")).pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        await eventually(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+        await loader.unload("endless", force=True)
+        assert not psutil.pid_exists(pid)
+
+
+async def test_an_abort_reaches_the_engine(models: Path) -> None:
+    """With one slot the next request can only run when the one before has left it."""
+    async with loader_over(models) as loader:
+        await loader.load("endless", LoadSettings(n_parallel=1, n_ctx=32768))
+        engine = await loader.engine("endless")
+        async with aclosing(engine.submit(endless())) as chunks:
+            await anext(chunks)
+        async with asyncio.timeout(2):
+            await collect(loader, endless("next", 1))
+
+
+async def test_the_same_id_twice_gives_two_whole_answers(models: Path) -> None:
+    async with loader_over(models) as loader:
+        first, second = await asyncio.gather(collect(loader, endless("x", 5)), collect(loader, endless("x", 7)))
+        assert [sum(chunk.tokens for chunk in chunks) for chunks in (first, second)] == [5, 7]
+        assert {chunk.request_id for chunk in first + second} == {"x"}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        request(content="lone \ud800 surrogate"),
+        request(params=SamplingParams(max_tokens="5")),  # type: ignore[arg-type]
+        request(params=SamplingParams(temperature="x")),  # type: ignore[arg-type]
+        request(params=SamplingParams(seed=1 << 70)),
+    ],
+)
+async def test_what_cannot_be_sent_costs_its_sender_only(bad: GenerateRequest) -> None:
+    async with loader_over() as loader:
+        pid = (await loader.load("demo")).pid
+        with pytest.raises(InvalidRequest):
+            await collect(loader, bad)
+        assert loader.status("demo").active == 0
+        assert (await collect(loader, request("ok", SamplingParams(max_tokens=2))))[-1].finish_reason
+        assert loader.status("demo").pid == pid
+
+
+async def test_a_bad_file_is_not_tried_for_every_request(
+    tmp_path: Path, demo_bytes: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken.gguf").write_bytes(demo_bytes[:5000])
+    spawned: list[object] = []
+    spawn = WorkerProcess.spawn
+
+    async def counted() -> WorkerProcess:
+        spawned.append(None)
+        return await spawn()
+
+    monkeypatch.setattr(WorkerProcess, "spawn", counted)
+    async with loader_over(tmp_path) as loader:
+        for _ in range(5):
+            with pytest.raises(ModelLoadFailed):
+                await loader.engine("broken")
+        assert len(spawned) == 1
+        with pytest.raises(ModelLoadFailed):
+            await loader.load("broken")
+        assert len(spawned) == 2
+
+
+async def test_the_log_of_a_dead_worker_is_kept(models: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with loader_over(models) as loader:
+        pid = (await loader.load("endless")).pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await eventually(lambda: loader.status("endless").pid not in (pid, None))
+    assert f"(pid {pid}) died. Its log:" in caplog.text

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socket
+import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +19,7 @@ from jupyter_uml.errors import UmlError
 from jupyter_uml.server import base, openai, openai_types
 from jupyter_uml.server.extension import ROUTES
 from jupyter_uml.server.keys import ALL_SCOPES, KeyRing
-from tests.conftest import Server, wait_until
+from tests.conftest import Server, launch, wait_until
 
 CHAT = {"model": "demo", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2}
 BODIES = {
@@ -72,8 +76,11 @@ class TestCredentials:
         with httpx2.Client() as browser:
             browser.get(f"{server.root}api/status", params={"token": server.token})
             assert browser.cookies
-            headers = {"Authorization": "Bearer uml_wrong"}
-            assert_error(browser.request(method, f"{server.url}/{path}", json=body, headers=headers), 401)
+            for value in ("Bearer uml_wrong", "token uml_wrong", "Bearer  uml_wrong", "Bearer\tuml_wrong", "uml_wrong"):
+                headers = {"Authorization": value}
+                assert_error(browser.request(method, f"{server.url}/{path}", json=body, headers=headers), 401)
+            in_url = browser.request(method, f"{server.url}/{path}", json=body, params={"token": "uml_wrong"})
+            assert_error(in_url, 401)
 
     def test_a_foreign_host_name(self, server: Server, method: str, path: str, body: Any) -> None:
         response = server.request(method, path, body, headers={"Host": "evil.example"})
@@ -100,6 +107,35 @@ class TestCredentials:
             browser.get(f"{server.root}a page that is not there")
             headers = {"X-XSRFToken": browser.cookies["_xsrf"]}
             assert browser.request(method, f"{server.url}/{path}", json=body, headers=headers).status_code == 200
+
+
+def test_errors_that_pass_say_when(own_server: Server) -> None:
+    """Three crashes open the breaker; until then and after it, the client is told how long to wait."""
+    own_server.post("load_model", {"model": "demo"})
+    for _ in range(3):
+        pid = wait_until(lambda: own_server.model()["pid"])
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda pid=pid: own_server.model()["pid"] != pid)  # type: ignore[misc]
+    response = own_server.post("v1/chat/completions", CHAT)
+    assert_error(response, 503, "model_restarting")
+    assert int(response.headers["Retry-After"]) > 0
+    assert own_server.post("load_model", {"model": "demo"}).json()["state"] == "loaded"
+
+
+def test_jupyters_authorizer_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "deny.py").write_text(
+        "from jupyter_server.auth import Authorizer\n"
+        "class ReadOnly(Authorizer):\n"
+        "    def is_authorized(self, handler, user, action, resource):\n"
+        "        return action == 'read'\n"
+    )
+    server = launch(tmp_path, args=("--ServerApp.authorizer_class=deny.ReadOnly",))
+    try:
+        assert server.get("models").status_code == 200
+        assert_error(server.post("load_model", {"model": "demo"}), 403, "permission_denied")
+    finally:
+        server.stop()
 
 
 def test_a_key_opens_what_its_scopes_name_and_nothing_else() -> None:
@@ -178,6 +214,32 @@ def test_a_body_that_turns_out_too_large_is_refused(server: Server) -> None:
             yield b"x" * (1 << 20)
 
     assert_error(server.request("POST", "v1/completions", content=pieces()), 413, "payload_too_large")
+
+
+@pytest.mark.parametrize("length", ["abc", "-1", "5, 5"])
+def test_a_length_that_is_no_number_is_refused(server: Server, length: str) -> None:
+    address = urlsplit(server.url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        head = f"POST {address.path}/load_model HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\r\n"
+        connection.sendall(head.encode())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 400")
+
+
+def test_a_megabyte_that_cannot_fit_is_refused_at_once(server: Server) -> None:
+    """Tokenizing it would hold up everybody's answers for seconds."""
+    server.post("load_model", {"model": "demo"})
+    for text in ("a" * (20 << 20), "<|" * (10 << 20)):
+        started = time.monotonic()
+        body = {**CHAT, "messages": [{"role": "user", "content": text}]}
+        assert_error(server.post("v1/chat/completions", body), 400, "context_length_exceeded")
+        assert_error(server.post("v1/completions", {"model": "demo", "prompt": text}), 400, "context_length_exceeded")
+        assert time.monotonic() - started < 5
+
+
+def test_error_texts_do_not_repeat_what_was_sent_at_length(server: Server) -> None:
+    long = "x" * 3000
+    assert len(server.get(f"models/{long}").text) < 500
+    assert len(server.post("v1/chat/completions", {**CHAT, long: 1}).text) < 1000
 
 
 def test_prompts_too_long_are_refused_with_both_numbers(server: Server) -> None:

@@ -54,6 +54,15 @@ def test_a_stream_says_the_same_as_a_whole_answer(sdk: openai.OpenAI) -> None:
     assert len({event.id for event in events}) == 1
 
 
+def test_an_answer_can_be_sent_back(sdk: openai.OpenAI) -> None:
+    messages: list[object] = list(QUESTION)
+    for as_object in (True, False):
+        answer = sdk.chat.completions.create(model="demo", messages=messages, temperature=0)  # type: ignore[arg-type]
+        message = answer.choices[0].message
+        messages += [message if as_object else message.model_dump(), {"role": "user", "content": "Thanks!"}]
+    assert answer.choices[0].message.content
+
+
 def test_text_completions(sdk: openai.OpenAI) -> None:
     greedy = sdk.completions.create(model="demo", prompt="load a", temperature=0, max_tokens=5)
     assert greedy.choices[0].finish_reason in ("stop", "length")
