@@ -5,6 +5,7 @@ PYTHON ?= python3
 NOTEBOOK ?= notebooks/01-quickstart.ipynb
 LAB_ARGS ?=
 BENCH_ARGS ?=
+PICTURES = quickstart panels
 
 BIN = $(VENV)/bin
 PY = $(BIN)/python
@@ -25,14 +26,15 @@ step = @printf '\n== %s\n' '$(1)'
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help lab test lint types unit sidebar notebooks browser bench clean tools node
+.PHONY: help lab test lint types unit sidebar notebooks browser pictures bench clean tools node
 
 help:
-	@echo 'make lab     JupyterLab with the quickstart notebook and the demo model (LAB_ARGS="--port 9000")'
-	@echo 'make test    everything that is checked: lint, types, unit, sidebar, notebooks, browser; each is a target, too'
-	@echo 'make bench   measures speed (BENCH_ARGS=…)'
-	@echo 'make clean   removes what was built; the environment in $(VENV) stays'
-	@echo 'PYTHON=…     the Python that makes $(VENV) ($(PYTHON))'
+	@echo 'make lab       JupyterLab with the quickstart notebook and the demo model (LAB_ARGS="--port 9000")'
+	@echo 'make test      everything that is checked: lint, types, unit, sidebar, notebooks, browser; each is a target, too'
+	@echo 'make pictures  takes the screenshots of README again'
+	@echo 'make bench     measures speed (BENCH_ARGS=…)'
+	@echo 'make clean     removes what was built; the environment in $(VENV) stays'
+	@echo 'PYTHON=…       the Python that makes $(VENV) ($(PYTHON))'
 
 # --- Use --------------------------------------------------------------------------------------------------------------
 
@@ -79,6 +81,10 @@ browser: $(VENV)/.test
 	if [ -n "$$chromium" ]; then UML_CHROMIUM="$$chromium" $(PYTEST) -m browser tests/browser; \
 	elif [ "$$CI" = true ]; then echo 'No Chromium: the browser tests cannot run.' >&2; exit 1; \
 	else echo 'LEFT OUT: no Chromium found. Install chromium, or set UML_CHROMIUM to a Chrome.'; fi
+
+# The browser tests write to test-results/ alone, so that running them changes nothing in the tree.
+pictures: browser
+	@mkdir -p notebooks/images && cp $(PICTURES:%=test-results/pictures/%.png) notebooks/images/
 
 # --- Installation -----------------------------------------------------------------------------------------------------
 
