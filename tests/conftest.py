@@ -66,13 +66,17 @@ class Server:
         return [child for child in children if is_worker(child)]
 
     def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        """End it as a person would; a server that does not end by itself has failed the test."""
+        if self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"the server did not end on SIGTERM:\n{self.log.read_text()[-3000:]}") from None
+        assert code == 0, self.log.read_text()[-3000:]
 
 
 def is_worker(process: psutil.Process) -> bool:

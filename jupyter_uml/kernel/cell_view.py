@@ -13,7 +13,7 @@ from jupyter_uml.kernel import figures, tables
 from jupyter_uml.kernel.render import escape, to_html
 from jupyter_uml.types import ModelStatus
 
-_NOTE = f"{tables.QUIET};font-size:var(--jp-ui-font-size1,13px)"
+_NOTE = f"{tables.QUIET};font-size:var(--jp-ui-font-size1,13px);margin-top:-.4em"
 
 
 class CellView(Protocol):

@@ -106,6 +106,8 @@ class ModelPanel(widgets.VBox):
             await work
         except UmlError as error:
             self._say(str(error))
+            with contextlib.suppress(UmlError):
+                await self._refresh()  # the state that the failure left behind
         except Exception:
             log.exception("the model panel failed")
             self._say("Something went wrong in the panel; the kernel's log tells more.")

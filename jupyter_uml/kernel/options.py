@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from difflib import get_close_matches
 from typing import Any, NoReturn, get_args
 
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.types import KvType
 
+VERBS = ("models", "status", "help", "load", "unload")
 HELP = """\
 %uml models                  the models there are, and their state
 %uml load NAME               load one  [--n-ctx N] [--n-parallel N] [--n-threads N] [--n-gpu-layers N]
@@ -35,7 +37,12 @@ class _Parser(argparse.ArgumentParser):
 
 def parse_line(line: str) -> argparse.Namespace:
     """`verb` and its arguments; the verb is None for an empty line."""
-    return _line_parser().parse_args(_split(line))
+    words = _split(line)
+    if words and words[0] not in VERBS:
+        near = get_close_matches(words[0], VERBS, 1)
+        meant = f"Did you mean `%uml {near[0]}`?" if near else "`%uml` alone lists the commands."
+        raise InvalidRequest(f"There is no command {words[0]!r}. {meant}")
+    return _line_parser().parse_args(words)
 
 
 def parse_cell(line: str) -> argparse.Namespace:

@@ -30,12 +30,12 @@ class Throughput:
             self._forget()
 
     def per_second(self) -> float | None:
-        """None when nothing was generated lately."""
+        """The rate from the first step to the last of the window, pauses at its ends not counted; None when idle."""
         self._forget()
         if len(self._steps) < 2:
             return None
-        span = max(time.monotonic() - self._steps[0][0], 0.25)
-        return sum(tokens for _, tokens in self._steps) / span
+        (begin, first), (end, _) = self._steps[0], self._steps[-1]
+        return (sum(tokens for _, tokens in self._steps) - first) / max(end - begin, 1e-3)
 
     def _forget(self) -> None:
         oldest = time.monotonic() - WINDOW
