@@ -60,3 +60,9 @@ def test_the_help_fits_a_screen() -> None:
     assert max(map(len, lines)) <= 120
     for option in ("n-ctx", "n-parallel", "n-threads", "n-gpu-layers", "kv-type", "force", "system", "max-tokens"):
         assert f"--{option}" in HELP
+
+
+@pytest.mark.parametrize(("line", "said"), [("laod demo", "Did you mean `%uml load`"), ("xyzzy", "lists the commands")])
+def test_a_command_that_is_not_there_is_told_kindly(line: str, said: str) -> None:
+    with pytest.raises(InvalidRequest, match=said):
+        parse_line(line)
