@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from .model import Shape, Transformer
 from .tokenizer import load_tokenizer, train_tokenizer
 
 TOKENIZER_SAMPLES = 12_000
+WORKSHOP = Path(tempfile.gettempdir()) / "jupyter_uml-demo"
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, help="train on so many tokens: repeatable")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=Path("build/demo"), help="folder of tokenizer and checkpoint")
+    parser.add_argument("--out", type=Path, default=WORKSHOP, help="folder of tokenizer and checkpoint")
     parser.add_argument("--save-every", type=float, default=180, help="seconds between checkpoints")
     parser.add_argument("--export", action="store_true", help="write demo.gguf and demo.json from the checkpoint")
     parser.add_argument("--evaluate", action="store_true", help="measure the checkpoint through llama.cpp")
