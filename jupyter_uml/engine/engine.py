@@ -6,7 +6,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, replace
 
-from jupyter_uml.engine.chat import ChatTemplate, quote_controls, split_quoted
+from jupyter_uml.engine.chat import MARK, ChatTemplate, guard
 from jupyter_uml.engine.kv_cache import KvCache
 from jupyter_uml.engine.model import BATCH, Context, Model, Row
 from jupyter_uml.engine.output import TextStream
@@ -114,12 +114,12 @@ class Engine:
         if self._template is None:
             raise InvalidRequest(self._no_chat, param=param)
         self._check_size(sum(len(message.content.encode(errors="replace")) for message in request.messages), param)
-        text = self._template.render(quote_controls(request.messages, self.model.controls))
+        text = self._template.render(guard(request.messages, self.model.controls))
         if self.model.adds_bos:
             text = text.removeprefix(self.model.bos)  # the tokenizer adds it
         tokens: list[int] = []
-        for part, parse_special in split_quoted(text):
-            tokens += self.model.tokenize(part, add_special=not tokens, parse_special=parse_special)
+        for piece in text.split(MARK):
+            tokens += self.model.tokenize(piece, add_special=not tokens, parse_special=True)
         return tokens
 
     def _checked_tokens(self, prompt: tuple[int, ...], param: str) -> list[int]:

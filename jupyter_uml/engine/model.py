@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -117,13 +116,12 @@ class Model:
         return self.token_text(llama_cpp.llama_vocab_eos(self.vocab))
 
     @cached_property
-    def controls(self) -> re.Pattern[str] | None:
-        """Matches the text of any control token, the longest first."""
+    def controls(self) -> list[str]:
+        """Texts of the control tokens. One of a single character could not be told from that character."""
         kinds = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
         numbers = range(self.n_vocab)
         texts = {self.token_text(n) for n in numbers if llama_cpp.llama_vocab_get_attr(self.vocab, n) & kinds}
-        texts.discard("")
-        return re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True)))) if texts else None
+        return sorted(text for text in texts if len(text) > 1)
 
     @cached_property
     def piece(self) -> Callable[[int], bytes]:

@@ -76,8 +76,7 @@ class WorkerEngine:
         """
         process = await WorkerProcess.spawn()
         try:
-            async with asyncio.timeout(HANDSHAKE_SECONDS):
-                ready = await process.receive()
+            ready = await _await_ready(process)
             if not isinstance(ready, ipc.Ready) or ready.protocol != ipc.PROTOCOL:
                 log.warning("the worker of %s did not start. Its log:\n%s", spec.id, await process.last_words())
                 raise ModelLoadFailed(
@@ -85,11 +84,6 @@ class WorkerEngine:
                 )
             process.post(ipc.Load(spec))
             return cls(process, await _await_loaded(process, spec, on_progress), on_death)
-        except TimeoutError:
-            await process.close()
-            raise ModelLoadFailed(
-                f"The worker process did not start in {HANDSHAKE_SECONDS:.0f} s.", retry_after=5
-            ) from None
         except BaseException:
             # Cancelled or failed: nothing may be left behind, also when the cancelling goes on.
             await asyncio.shield(process.close())
@@ -130,17 +124,19 @@ class WorkerEngine:
                     raise item
                 yield replace(item, request_id=request.id)
         finally:
-            del self._queues[number]
-            if not ended:
-                self._process.post(ipc.Abort(number))
-            if not self._queues:
-                self._idle.set()
+            if self._queues.pop(number, None) is not None:
+                if not ended:
+                    self._process.post(ipc.Abort(number))
+                if not self._queues:
+                    self._idle.set()
 
     def fail_all(self, error: UmlError) -> None:
-        """End every request that is running or queued with this error."""
+        """End every request that is running or queued with this error, however late its reader notices."""
         for number, queue in self._queues.items():
             queue.put_nowait(error.copy())
             self._process.post(ipc.Abort(number))
+        self._queues.clear()
+        self._idle.set()
 
     async def drained(self) -> None:
         """Returns when no request is running or queued."""
@@ -173,6 +169,16 @@ class WorkerEngine:
         for failed in step.failed:
             if queue := self._queues.get(failed.request_id):
                 queue.put_nowait(UmlError.from_dict(failed.error))
+
+
+async def _await_ready(process: WorkerProcess) -> ipc.FromWorker | None:
+    try:
+        async with asyncio.timeout(HANDSHAKE_SECONDS):
+            return await process.receive()
+    except TimeoutError:
+        raise ModelLoadFailed(
+            f"The worker process did not start in {HANDSHAKE_SECONDS:.0f} s.", retry_after=5
+        ) from None
 
 
 async def _await_loaded(process: WorkerProcess, spec: ModelSpec, on_progress: Callable[[float], None]) -> ipc.Loaded:

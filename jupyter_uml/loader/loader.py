@@ -41,6 +41,7 @@ class _Managed:
     engine: EngineHandle | None = None
     loading: asyncio.Task[None] | None = None  # shared by all who wait for it
     ending: asyncio.Task[None] | None = None  # likewise
+    reloading: bool = False  # it ends only to be loaded again with other settings
     progress: float | None = None
     error: UmlError | None = None  # why the last load failed
     bad_file: tuple[int, int] | None = None  # identity of the file that llama.cpp found wanting
@@ -61,6 +62,7 @@ class UniversalLoader:
     def __init__(self, catalog: Catalog | None = None) -> None:
         self.catalog = catalog or Catalog()
         self._models: dict[str, _Managed] = {}
+        self._begun: set[asyncio.Task[ModelStatus]] = set()  # loads that nobody waits for
         self._closed = False
 
     # --- looking ---
@@ -87,25 +89,28 @@ class UniversalLoader:
             ModelBusy: it is being unloaded.
         """
         settings = settings or LoadSettings()
+        _check_bounds(settings)
+        if not wait:
+            return await self._begin_unwatched(model_id, settings)
         while True:
             managed = self._managed(model_id)
             if managed.loading is not None:
                 shared = managed.asked == settings
-                if not wait:
-                    break
                 await asyncio.wait([managed.loading])
                 if managed.error is not None and shared:
                     raise managed.error.copy()
             elif managed.ending is not None:
-                raise ModelBusy(f"{model_id} is being unloaded. Try again when it is done.", retry_after=2)
+                if not managed.reloading:
+                    raise ModelBusy(f"{model_id} is being unloaded. Try again when it is done.", retry_after=2)
+                await asyncio.shield(managed.ending)
             elif managed.engine is None:
                 self._begin(managed, settings, "loading")
             elif _satisfied(managed.engine.settings, settings):
-                break
+                return self._status(managed.entry)
             else:
                 _check_context(managed.engine, settings)  # before what runs well is given up for it
+                managed.reloading = True
                 await asyncio.shield(self._end(managed))
-        return self._status(managed.entry)
 
     async def engine(self, model_id: str) -> EngineHandle:
         """The engine of a model, loaded just in time.
@@ -132,18 +137,33 @@ class UniversalLoader:
         """
         managed = self._managed(model_id)
         await self._end_one(managed, GenerationAborted(f"{model_id} was unloaded.") if force else None)
-        managed.state, managed.error, managed.bad_file = "available", None, None
-        managed.asked = LoadSettings()
+        if not managed.up:  # else somebody has begun to load it again
+            managed.state, managed.error, managed.bad_file = "available", None, None
+            managed.asked = LoadSettings()
         return self._status(managed.entry)
 
     async def close(self) -> None:
         """End every worker at once; nothing can be loaded any more."""
         self._closed = True
+        for task in self._begun:
+            task.cancel()
         stopping = GenerationAborted("The server is stopping.")
         ends = (self._end_one(managed, stopping) for managed in self._models.values())
         await asyncio.gather(*ends, return_exceptions=True)
 
     # --- inside ---
+
+    async def _begin_unwatched(self, model_id: str, settings: LoadSettings) -> ModelStatus:
+        """Begin a load that nobody waits for; how it ends stands in the model's status."""
+        self._managed(model_id)  # an unknown model is told at once
+        task = asyncio.create_task(self.load(model_id, settings), name=f"begin {model_id}")
+        self._begun.add(task)
+        task.add_done_callback(self._begun.discard)
+        task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        await asyncio.sleep(0)  # lets it begin
+        if task.done() and (error := task.exception()) is not None:
+            raise error
+        return self.status(model_id)
 
     def _managed(self, model_id: str) -> _Managed:
         managed = self._models.get(model_id)
@@ -162,7 +182,7 @@ class UniversalLoader:
         if self._closed:
             raise GenerationAborted("The server is stopping.")
         managed.state, managed.asked, managed.progress, managed.error = state, settings, 0.0, None
-        managed.loading = asyncio.create_task(self._load(managed), name=f"load {managed.entry.id}")
+        managed.loading = asyncio.create_task(self._load(managed, settings), name=f"load {managed.entry.id}")
         # Before any waiter's callback, and also when the task is cancelled before it begins.
         managed.loading.add_done_callback(lambda task: self._loaded(managed, task))
 
@@ -182,7 +202,7 @@ class UniversalLoader:
                 managed.error = EngineError(f"{managed.entry.id} could not be started. The server's log says why.")
                 log.error("loading %s failed", managed.entry.id, exc_info=error)
 
-    async def _load(self, managed: _Managed) -> None:
+    async def _load(self, managed: _Managed, settings: LoadSettings) -> None:
         started = time.monotonic()
         entry, available = managed.entry, available_memory()
         identity = _identity(entry)
@@ -190,8 +210,8 @@ class UniversalLoader:
             raise ModelLoadFailed(f"The file of {entry.id} is gone or cannot be read.")
         if entry.size_bytes > available:
             raise InsufficientMemory(entry.id, entry.size_bytes, available)
-        threads = managed.asked.n_threads or default_threads(entry.size_bytes)
-        spec = ModelSpec(entry.id, str(entry.path), replace(managed.asked, n_threads=threads), available)
+        threads = settings.n_threads or default_threads(entry.size_bytes)
+        spec = ModelSpec(entry.id, str(entry.path), replace(settings, n_threads=threads), available)
 
         def on_progress(fraction: float) -> None:
             managed.progress = fraction
@@ -207,7 +227,8 @@ class UniversalLoader:
     async def _end_one(self, managed: _Managed, reason: GenerationAborted | None) -> None:
         """Call off the load or end the worker; with a `reason` without waiting for answers under way."""
         if managed.loading is not None:
-            managed.loading.cancel()
+            if not managed.loading.cancelling():  # a second time would interrupt its clean-up
+                managed.loading.cancel()
             await asyncio.wait([managed.loading])
         if managed.engine is not None:
             if reason is not None:
@@ -229,9 +250,10 @@ class UniversalLoader:
                 await engine.drained()
         except TimeoutError:
             engine.fail_all(GenerationAborted(f"{managed.entry.id} was unloaded."))
-        finally:
+        try:
             await engine.close()
-            managed.engine, managed.ending, managed.state = None, None, "available"
+        finally:
+            managed.engine, managed.ending, managed.reloading, managed.state = None, None, False, "available"
 
     def _on_death(self, managed: _Managed, log_tail: str) -> None:
         """The worker ended by itself: bring it back, unless it keeps dying."""
@@ -297,6 +319,12 @@ def _satisfied(running: EffectiveSettings, asked: LoadSettings) -> bool:
     if wanted.pop("n_ctx", 0) > running.n_ctx or wanted.pop("n_parallel", 0) > running.n_parallel:
         return False
     return all(getattr(running, name) == value for name, value in wanted.items())
+
+
+def _check_bounds(asked: LoadSettings) -> None:
+    for name, value in asked.asked().items():
+        if isinstance(value, int) and value < (-1 if name == "n_gpu_layers" else 1):
+            raise InvalidRequest(f"{name} must not be {value}.", param=name)
 
 
 def _check_context(engine: EngineHandle, asked: LoadSettings) -> None:

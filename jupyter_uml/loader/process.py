@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import sys
 from collections import deque
@@ -17,6 +18,8 @@ _PASSED_ON = (
     *("HOME", "TMPDIR", "LANG", "LC_ALL", "TZ"),
     *("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES"),
 )
+log = logging.getLogger(__name__)
+
 _TERMINATE_SECONDS = 2.0
 _LAST_WORDS_SECONDS = 0.2
 
@@ -70,6 +73,9 @@ class WorkerProcess:
                 return None
             return ipc.decode_from_worker(await self._stdout.readexactly(length))
         except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+        except ValueError as error:  # not a message of ours: whoever sends such things is as good as dead
+            log.error("worker %s does not keep to the protocol: %s", self.pid, error)
             return None
 
     async def close(self) -> None:

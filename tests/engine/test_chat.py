@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from jupyter_uml.engine.chat import ChatTemplate
+from jupyter_uml.engine.chat import MARK, ChatTemplate, guard
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.types import Message
 
@@ -50,3 +52,17 @@ def test_a_template_cannot_reach_out(source: str) -> None:
 def test_a_broken_template_is_an_error_of_the_model() -> None:
     with pytest.raises(InvalidRequest, match="broken"):
         ChatTemplate("{% if %}")
+
+
+def test_control_texts_are_broken_up_also_where_one_hides_another() -> None:
+    (message,) = guard([Message("user", "a<<s>b<s>")], ["<<s>", "<s>"])
+    pieces = message.content.split(MARK)
+    assert "".join(pieces) == "a<<s>b<s>"
+    assert not any(control in piece for piece in pieces for control in ("<<s>", "<s>"))
+
+
+def test_a_hostile_text_is_guarded_in_no_time() -> None:
+    controls = [f"<unused{number}>" for number in range(6000)]
+    started = time.monotonic()
+    guard([Message("user", "<unused" * 20_000)], controls)
+    assert time.monotonic() - started < 2

@@ -361,3 +361,60 @@ async def test_the_log_of_a_dead_worker_is_kept(models: Path, caplog: pytest.Log
         os.kill(pid, signal.SIGKILL)
         await eventually(lambda: loader.status("endless").pid not in (pid, None))
     assert f"(pid {pid}) died. Its log:" in caplog.text
+
+
+async def test_a_reader_that_stalls_delays_nobody(models: Path) -> None:
+    async with loader_over(models) as loader:
+        engine = await loader.engine("endless")
+        stalled = engine.submit(endless())
+        await anext(stalled)
+        started = time.monotonic()
+        await loader.unload("endless", force=True)
+        assert time.monotonic() - started < 5
+        with pytest.raises(GenerationAborted):
+            async for _ in stalled:
+                pass
+
+
+async def test_calling_off_a_load_twice_still_ends_its_worker() -> None:
+    async with loader_over() as loader:
+        await loader.load("demo", wait=False)
+        await eventually(lambda: bool(own_workers()))
+        (worker,) = own_workers()
+        worker.suspend()
+        await asyncio.gather(loader.unload("demo"), loader.unload("demo"))
+        assert not worker.is_running()
+        assert (await loader.load("demo")).state == "loaded"
+        assert len(own_workers()) == 1
+
+
+async def test_a_change_of_settings_makes_others_wait_and_fails_nobody(models: Path) -> None:
+    async with loader_over(models) as loader:
+        await loader.load("endless", LoadSettings(n_ctx=512))
+        answer = asyncio.create_task(collect(loader, endless(tokens=200)))
+        await eventually(lambda: loader.status("endless").active == 1)
+        row = await loader.load("endless", LoadSettings(n_ctx=2048), wait=False)
+        assert row.state == "unloading", "it does not wait for the answer under way"
+        later = asyncio.create_task(collect(loader, endless("later", 3)))
+        assert (await answer)[-1].finish_reason == "length"
+        assert (await later)[-1].finish_reason == "length"
+        settings = loader.status("endless").settings
+        assert settings is not None
+        assert settings.n_ctx == 2048
+
+
+async def test_unloading_and_loading_at_once_ends_in_one_of_the_two() -> None:
+    async with loader_over() as loader:
+        for _ in range(5):
+            await loader.load("demo")
+            await asyncio.gather(loader.unload("demo"), loader.load("demo", wait=False), return_exceptions=True)
+            await eventually(lambda: loader.status("demo").state in ("loaded", "available"))
+            assert len(own_workers()) == (loader.status("demo").state == "loaded")
+
+
+@pytest.mark.parametrize("name", ["n_ctx", "n_parallel", "n_threads"])
+async def test_settings_out_of_bounds_are_refused(name: str) -> None:
+    async with loader_over() as loader:
+        with pytest.raises(InvalidRequest) as caught:
+            await loader.load("demo", LoadSettings(**{name: 0}))  # type: ignore[arg-type]
+        assert caught.value.param == name
