@@ -38,11 +38,11 @@ help:
 
 # --- Use --------------------------------------------------------------------------------------------------------------
 
-# JupyterLab asks once whether it may fetch news: with a configuration folder of our own it would ask in every clone.
-lab: export JUPYTER_CONFIG_DIR = $(CURDIR)/$(VENV)/lab-config
-lab: NOTICE = lab/user-settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings
+# JupyterLab asks once whether it may fetch news; with settings of our own it would ask in every clone.
+lab: export JUPYTERLAB_SETTINGS_DIR = $(CURDIR)/$(VENV)/lab-settings
+lab: NOTICE = @jupyterlab/apputils-extension/notification.jupyterlab-settings
 lab: $(VENV)/.lab
-	@mkdir -p "$$JUPYTER_CONFIG_DIR/$(dir $(NOTICE))" && echo '{"fetchNews": "false"}' > "$$JUPYTER_CONFIG_DIR/$(NOTICE)"
+	@mkdir -p "$$JUPYTERLAB_SETTINGS_DIR/$(dir $(NOTICE))" && echo '{"fetchNews": "false"}' > "$$JUPYTERLAB_SETTINGS_DIR/$(NOTICE)"
 	@if [ "$$(id -u)" = 0 ]; then root=--allow-root; fi; exec $(PY) -m jupyterlab $(NOTEBOOK) $$root $(LAB_ARGS)
 
 bench: $(VENV)/.test

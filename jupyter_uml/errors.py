@@ -6,6 +6,7 @@ An error crosses two borders, the worker's pipe and HTTP, in the same form: the 
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any, ClassVar, Self
 
 Detail = str | int | float | bool | None
@@ -75,10 +76,13 @@ class ContextLengthExceeded(InvalidRequest):
 
     code = "context_length_exceeded"
 
-    def __init__(self, prompt_tokens: int, context_tokens: int, param: str = "messages") -> None:
+    def __init__(
+        self, prompt_tokens: int, context_tokens: int, param: str = "messages", trained_tokens: int | None = None
+    ) -> None:
+        more = f", or load the model with a larger n_ctx (up to {trained_tokens})" if trained_tokens else ""
         super().__init__(
             f"The prompt has {prompt_tokens} tokens and the model's context holds {context_tokens}, of which one must "
-            "be left for the answer. Shorten the prompt or load the model with a larger n_ctx.",
+            f"be left for the answer. Shorten the prompt{more}.",
             param=param,
             prompt_tokens=prompt_tokens,
             context_tokens=context_tokens,
@@ -117,7 +121,9 @@ class ModelNotFound(UmlError):
     kind = "invalid_request_error"
 
     def __init__(self, model: str, known: list[str] | None = None) -> None:
+        near = get_close_matches(model, known or [], 1)
         there = f" There is: {', '.join(known[:8])}." if known else " No model was found at all."
+        there = f" Did you mean {near[0]}?" if near else there
         super().__init__(f"No model is called {model[:80]!r}.{there}", param="model")
 
 

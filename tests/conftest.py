@@ -108,7 +108,7 @@ def endless_model() -> bytes:
     return bytes(content)
 
 
-def launch(folder: Path, *, standalone: bool = False, args: tuple[str, ...] = ()) -> Server:
+def launch(folder: Path, *, standalone: bool = False, args: tuple[str, ...] = (), model_dirs: bool = True) -> Server:
     """Start a server with folders of its own and wait until it answers. It has the models `demo` and `endless`."""
     runtime, models = folder / "runtime", folder / "models"
     for path in (runtime, models, folder / "work"):
@@ -135,7 +135,7 @@ def launch(folder: Path, *, standalone: bool = False, args: tuple[str, ...] = ()
                 "--no-browser",
                 "--allow-root",
                 f"--IdentityProvider.token={token}",
-                f"--UMLApp.model_dirs={models}",
+                *([f"--UMLApp.model_dirs={models}"] if model_dirs else []),
                 *args,
             ],
             cwd=folder / "work",

@@ -37,6 +37,10 @@ class AsyncUniversalClient:
         self._pid = os.getpid()
         self._last_used: str | None = None
 
+    def __repr__(self) -> str:
+        where = self._server.url if self._server else "in this process" if self._transport else "not connected yet"
+        return f"<{type(self).__name__}: {where}>"
+
     async def transport(self) -> Transport:
         """The way to the models, found at the first call. A forked process opens its own."""
         if self._pid != os.getpid():
@@ -163,6 +167,9 @@ class UniversalClient:
         self.aio = AsyncUniversalClient(url, api_key, transport=transport)
         self._thread: LoopThread | None = None
         self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return repr(self.aio).replace("Async", "", 1)
 
     @property
     def background(self) -> LoopThread:

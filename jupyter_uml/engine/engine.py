@@ -59,7 +59,7 @@ class Engine:
         if not tokens:
             raise InvalidRequest("The prompt is empty.", param=param)
         if len(tokens) >= self.settings.n_ctx:
-            raise ContextLengthExceeded(len(tokens), self.settings.n_ctx, param)
+            raise self._too_long(len(tokens), param)
         room = request.params.max_tokens
         limit = self.settings.n_ctx if room is None else min(self.settings.n_ctx, len(tokens) + room)
         sampler = Sampler(self.model, request.params)
@@ -124,7 +124,7 @@ class Engine:
 
     def _checked_tokens(self, prompt: tuple[int, ...], param: str) -> list[int]:
         if len(prompt) >= self.settings.n_ctx:
-            raise ContextLengthExceeded(len(prompt), self.settings.n_ctx, param)
+            raise self._too_long(len(prompt), param)
         if any(not 0 <= token < self.model.n_vocab for token in prompt):
             raise InvalidRequest(f"A token is outside the vocabulary of {self.model.n_vocab}.", param=param)
         return list(prompt)
@@ -134,7 +134,13 @@ class Engine:
         if size > self.settings.n_ctx * PLAUSIBLE_TOKEN_BYTES:
             least = -(-size // self.model.longest_piece)
             if least >= self.settings.n_ctx:
-                raise ContextLengthExceeded(least, self.settings.n_ctx, param)
+                raise self._too_long(least, param)
+
+    def _too_long(self, tokens: int, param: str) -> ContextLengthExceeded:
+        trained = self.info.n_ctx_train
+        return ContextLengthExceeded(
+            tokens, self.settings.n_ctx, param, trained if trained > self.settings.n_ctx else None
+        )
 
     def _admit(self) -> None:
         while self._waiting:

@@ -49,8 +49,7 @@ class Model:
         self.handle = llama_cpp.llama_model_load_from_file(spec.path.encode(), params)
         if not self.handle:
             raise ModelLoadFailed(
-                f"llama.cpp cannot load {spec.id}: {llama_log.first_error()}. "
-                "Its file is damaged, incomplete or of a kind that this llama.cpp does not know."
+                f"llama.cpp cannot load {spec.id}: {llama_log.first_error()}. Is it a whole GGUF file of a known kind?"
             )
         self.vocab = llama_cpp.llama_model_get_vocab(self.handle)
         self.spec = spec

@@ -52,7 +52,9 @@ class NotebookView:
 
     def answer(self, text: str, note: str = "", final: bool = False) -> int:
         body = to_html(text)
-        return self._show(f'{body}<div style="{_NOTE}">{escape(note)}</div>', text)
+        return self._show(
+            f'<div style="overflow-wrap:anywhere">{body}</div><div style="{_NOTE}">{escape(note)}</div>', text
+        )
 
     def table(self, columns: Sequence[tables.Column], note: str = "") -> None:
         self._show(tables.to_html(columns, note), tables.to_text(columns, note))

@@ -32,12 +32,15 @@ class UmlMagics(Magics):
 
     @line_cell_magic
     def uml(self, line: str, cell: str | None = None) -> None:
-        """`%uml` shows how it is used."""
         with _one_line_errors():
             if cell is None:
                 self._command(parse_line(line))
+            elif set(line.split()) & {"-h", "--help"}:
+                print(HELP, end="")
             else:
                 self._ask(parse_cell(line), cell)
+
+    uml.__doc__ = HELP  # what `%uml?` shows
 
     def _command(self, options: argparse.Namespace) -> None:
         verbs: dict[str, Callable[[CellView, argparse.Namespace], None]] = {
@@ -60,7 +63,7 @@ class UmlMagics(Magics):
             view.line("There is no model yet. Put a GGUF file into a folder of `c.UMLApp.model_dirs`.")
 
     def _status(self, view: CellView, _: argparse.Namespace) -> None:
-        rows = [row for row in self._client.models() if row.state != "available"]
+        rows = [row for row in self._client.models() if row.state not in ("available", "failed")]
         memory = self._client.health().get("memory") or {}
         free = f"{figures.size(memory.get('available_bytes'))} of {figures.size(memory.get('total_bytes'))} memory free"
         where = "models run in this kernel" if self._client.server() is None else "models run in the Jupyter server"
@@ -81,6 +84,10 @@ class UmlMagics(Magics):
                     announce_activity()
         except KeyboardInterrupt:
             raise UmlMagicError(f"{options.model} goes on loading; `%uml unload {options.model}` stops that.") from None
+        except UmlError:
+            if rows:
+                view.line(f"{options.model} was not loaded")  # instead of a bar that stands still
+            raise
         view.line(f"{rows[-1].id} is loaded · {figures.loaded_note(rows[-1])}")
         announce_activity()
 

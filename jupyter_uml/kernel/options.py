@@ -38,6 +38,8 @@ class _Parser(argparse.ArgumentParser):
 def parse_line(line: str) -> argparse.Namespace:
     """`verb` and its arguments; the verb is None for an empty line."""
     words = _split(line)
+    if set(words) & {"-h", "--help"}:
+        words = ["help"]
     if words and words[0] not in VERBS:
         near = get_close_matches(words[0], VERBS, 1)
         meant = f"Did you mean `%uml {near[0]}`?" if near else "`%uml` alone lists the commands."

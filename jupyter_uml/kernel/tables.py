@@ -42,6 +42,7 @@ def status_columns(rows: Sequence[ModelStatus]) -> list[Column]:
     return [
         Column("Model", [row.id for row in rows]),
         state_column(rows),
+        Column("Process", [str(row.pid or "") for row in rows], numeric=True),
         Column("Memory", [figures.size(row.memory_bytes) for row in rows], numeric=True),
         Column("Context", [f"{s.n_ctx} × {s.n_parallel}" if s else "" for s in settings], numeric=True),
         Column("Threads", [str(s.n_threads) if s else "" for s in settings], numeric=True),

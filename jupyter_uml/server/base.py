@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from jupyter_uml.types import Chunk
 
 MAX_BODY = 32 << 20  # bytes
+NOT_SUPPORTED = ("embeddings", "responses", "rerank", "messages", "images", "audio", "files", "batches", "moderations")
 MAX_ECHO = 120  # characters of a request that an error text repeats
 STATUS: dict[type[UmlError], int] = {
     UmlError: 500,
@@ -233,6 +234,9 @@ class UnknownRouteHandler(UmlHandler):
     scope = "models:read"
 
     async def _admit(self) -> None:
+        name = self.request.path.rstrip("/").rpartition("v1/")[2]
+        if name.partition("/")[0] in NOT_SUPPORTED:
+            raise RouteNotFound(f"This server does not support {name} yet.")
         raise RouteNotFound("There is no such route here. Check the spelling: chat is `POST v1/chat/completions`.")
 
 
@@ -249,7 +253,9 @@ def _named(error: ValidationError) -> InvalidRequest:
     path = path[:MAX_ECHO]
     if fault["type"] == "extra_forbidden":
         return InvalidRequest(f"{path}: this field is not supported. Leave it out.", param=path)
-    text = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "literal_error" or path in ("n", "best_of"):
+        return InvalidRequest(f"{path}: this value is not supported. Leave the field out.", param=path)
+    text = fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     return InvalidRequest(f"{path}: {text}" if path else text, param=path or None)
 
 

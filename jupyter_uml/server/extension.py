@@ -5,6 +5,7 @@ Everything is built here, once, and handed down; no handler reaches for a global
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from jupyter_server.utils import url_path_join
 from tornado.web import RequestHandler
 from traitlets import Bool, List, Unicode, default
 
+from jupyter_uml import __version__
 from jupyter_uml.loader.catalog import Catalog, default_model_dir
 from jupyter_uml.loader.loader import UniversalLoader
 from jupyter_uml.server.base import UnknownRouteHandler
@@ -42,7 +44,6 @@ ROUTES: list[tuple[str, type[RequestHandler]]] = [
 class StandaloneServer(ServerApp):
     """A Jupyter server without contents, kernels, terminals or other extensions: sign-in and our routes."""
 
-    name = "jupyter-uml"
     default_services = ("auth", "security")  # type: ignore[assignment]
 
     @default("port")
@@ -57,6 +58,19 @@ class UMLApp(ExtensionApp):
     """Universal Model Launcher: loads language models and serves them to notebooks and programs."""
 
     name = "uml"
+    version = __version__
+    examples = """
+    jupyter uml                                             # OpenAI's API at http://127.0.0.1:8000/v1
+    jupyter uml --port 9000 --model-dir ~/models            # more than one folder: name each
+    JUPYTER_TOKEN=… jupyter uml --ip 0.0.0.0                # for other machines, with a token that stays
+    """
+    aliases = {  # noqa: RUF012  as traitlets wants it
+        "port": "ServerApp.port",
+        "ip": "ServerApp.ip",
+        "model-dir": "UMLApp.model_dirs",
+    }
+    flags = {"allow-root": ({"ServerApp": {"allow_root": True}}, "Run as root, too.")}  # noqa: RUF012
+    classes = [ServerApp]  # noqa: RUF012
     description = "Serve language models on this machine, without notebooks. In JupyterLab it runs by itself."
     extension_url = "/uml/health"
     load_other_extensions = False
@@ -73,6 +87,7 @@ class UMLApp(ExtensionApp):
         return not self._standalone
 
     def initialize_settings(self) -> None:
+        logging.getLogger("jupyter_uml").parent = self.log  # what the loader tells stands in Jupyter's log
         folders = [default_model_dir(), *(Path(folder) for folder in self.model_dirs)]
         self.service = Service(UniversalLoader(Catalog(folders, demo=self.demo_model)))
         self.keys = KeyRing()

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from jupyter_uml.types import KvType, LoadSettings
 
-ModelId = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[A-Za-z0-9._:/-]+$")]
+ModelId = Annotated[str, Field(min_length=1, max_length=256)]  # looked up among the catalog's, never a path
 
 
 class StrictBody(BaseModel):

@@ -6,14 +6,16 @@ export function snippet(row: IModelRow, baseUrl: string): string {
   // JSON's strings are Python's, too.
   return [
     '# pip install openai',
-    "# JUPYTER_TOKEN has to hold this server's token: `jupyter server list` prints it.",
     'import os',
+    'from getpass import getpass',
     '',
     'from openai import OpenAI',
     '',
+    '# A notebook of this server has a key already; elsewhere it is the token that `jupyter server list` prints.',
+    'key = os.environ.get("JUPYTER_UML_KEY") or os.environ.get("JUPYTER_TOKEN") or getpass("Jupyter token: ")',
     'client = OpenAI(',
     `    base_url=${JSON.stringify(url.href)},`,
-    '    api_key=os.environ["JUPYTER_TOKEN"],',
+    '    api_key=key,',
     ')',
     ...(row.info?.has_chat_template === false ? completion(row.id) : chat(row.id)),
     ''

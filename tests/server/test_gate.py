@@ -153,6 +153,12 @@ def test_unknown_routes_are_errors_of_ours(server: Server, path: str) -> None:
     assert_error(server.get(path), 404, "route_not_found")
 
 
+@pytest.mark.parametrize("name", ["embeddings", "responses", "audio/speech"])
+def test_what_is_not_there_yet_is_told_by_name(server: Server, name: str) -> None:
+    error = assert_error(server.post(f"v1/{name}", {}), 404, "route_not_found")
+    assert f"does not support {name} yet" in error["message"]
+
+
 def test_a_wrong_method_is_told(server: Server) -> None:
     assert_error(server.request("PUT", "models"), 405, "method_not_allowed")
 
@@ -168,7 +174,7 @@ def test_a_wrong_method_is_told(server: Server) -> None:
         (b"[" * 3000 + b"]" * 3000, None),
         (b'{"model": "demo", "messages": [{"role": "user", "content": "\\ud800"}]}', None),
         (b'{"messages": [{"role": "user", "content": "x"}]}', "model"),
-        (b'{"model": "a b", "messages": [{"role": "user", "content": "x"}]}', "model"),
+        (b'{"model": "", "messages": [{"role": "user", "content": "x"}]}', "model"),
         (b'{"model": "demo"}', "messages"),
         (b'{"model": "demo", "messages": []}', "messages"),
         (b'{"model": "demo", "messages": "hello"}', "messages"),
@@ -252,9 +258,10 @@ def test_prompts_too_long_are_refused_with_both_numbers(server: Server) -> None:
 
 
 def test_an_unknown_model_is_not_found(server: Server) -> None:
-    for model in ("nope", "../../etc/passwd", "/demo"):
+    for model in ("nope", "../../etc/passwd", "/demo", "My Model (Q4)", "dmeo"):
         error = assert_error(server.post("v1/chat/completions", {**CHAT, "model": model}), 404, "model_not_found")
         assert "demo" in error["message"]
+    assert "Did you mean demo?" in error["message"]
     assert_error(server.get("models/nope"), 404, "model_not_found")
     assert_error(server.get("v1/models/nope"), 404, "model_not_found")
 

@@ -129,7 +129,7 @@ class ChatView {
     this.model.send({ action, text });
     clearTimeout(this.slow);
     this.slow = setTimeout(() => {
-      this.footer.textContent = 'The kernel is busy with a cell and will take notice when that is done.';
+      this.footer.textContent = 'The kernel is busy with a cell. Try again when it is done.';
     }, 1500);
   }
 
