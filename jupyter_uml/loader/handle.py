@@ -128,7 +128,7 @@ class WorkerEngine:
                 if not ended:
                     self._process.post(ipc.Abort(number))
                 if not self._queues:
-                    self._idle.set()
+                    self._rest()
 
     def fail_all(self, error: UmlError) -> None:
         """End every request that is running or queued with this error, however late its reader notices."""
@@ -136,6 +136,10 @@ class WorkerEngine:
             queue.put_nowait(error.copy())
             self._process.post(ipc.Abort(number))
         self._queues.clear()
+        self._rest()
+
+    def _rest(self) -> None:
+        self._throughput.pause()
         self._idle.set()
 
     async def drained(self) -> None:
@@ -162,8 +166,8 @@ class WorkerEngine:
             await self._process.close()
 
     def _deliver(self, step: ipc.Step) -> None:
+        self._throughput.add(sum(chunk.tokens for chunk in step.chunks))
         for chunk in step.chunks:
-            self._throughput.add(chunk.tokens)
             if queue := self._queues.get(chunk.request_id):
                 queue.put_nowait(chunk)
         for failed in step.failed:

@@ -19,23 +19,29 @@ def resident_bytes(pid: int) -> int | None:
 
 
 class Throughput:
-    """Tokens a second over the last seconds, all sequences together."""
+    """Tokens a second over the last seconds in which there was work, all sequences together."""
 
     def __init__(self) -> None:
-        self._steps: deque[tuple[float, int]] = deque()
+        self._steps: deque[tuple[float, int, float]] = deque()  # when, tokens, seconds since the step before
+        self._last: float | None = None
 
     def add(self, tokens: int) -> None:
-        if tokens:
-            self._steps.append((time.monotonic(), tokens))
-            self._forget()
+        """A step gave so many tokens."""
+        now = time.monotonic()
+        if self._last is not None:
+            self._steps.append((now, tokens, now - self._last))
+        self._last = now
+        self._forget()
+
+    def pause(self) -> None:
+        """There is nothing to do until the next step, whose time does not count."""
+        self._last = None
 
     def per_second(self) -> float | None:
-        """The rate from the first step to the last of the window, pauses at its ends not counted; None when idle."""
+        """None when nothing was generated lately."""
         self._forget()
-        if len(self._steps) < 2:
-            return None
-        (begin, first), (end, _) = self._steps[0], self._steps[-1]
-        return (sum(tokens for _, tokens in self._steps) - first) / max(end - begin, 1e-3)
+        busy = sum(seconds for _, _, seconds in self._steps)
+        return sum(tokens for _, tokens, _ in self._steps) / busy if busy > 0 else None
 
     def _forget(self) -> None:
         oldest = time.monotonic() - WINDOW

@@ -15,15 +15,17 @@ def test_memory_of_a_process_and_of_one_that_is_gone() -> None:
     assert resident_bytes(2**22 + 1) is None
 
 
-def test_the_rate_is_of_the_time_in_which_tokens_came(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rate_is_of_the_time_in_which_there_was_work(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 100.0
     monkeypatch.setattr(health.time, "monotonic", lambda: clock)
     throughput = Throughput()
     assert throughput.per_second() is None
-    for _ in range(11):
-        throughput.add(2)
-        clock += 0.1
-    clock += 1.0  # a pause after the answer does not make it slower
+    for _ in range(2):  # two answers of eleven steps, and a pause between them
+        for _ in range(11):
+            throughput.add(2)
+            clock += 0.1
+        throughput.pause()
+        clock += 1.0
     assert throughput.per_second() == pytest.approx(20)
     clock += health.WINDOW
     assert throughput.per_second() is None
