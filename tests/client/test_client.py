@@ -112,8 +112,13 @@ def test_leaving_a_stream_early_stops_the_engine(client: UniversalClient, server
 def test_an_interrupt_stops_the_engine(client: UniversalClient, server: Server) -> None:
     """What the notebook's stop button does: KeyboardInterrupt in the main thread, here while it waits."""
     threading.Thread(target=_interrupt_when, args=(lambda: server.model("endless")["active"],)).start()
-    with pytest.raises(KeyboardInterrupt):
-        client.chat(QUESTION, model="endless")
+    # A shell that starts the tests in the background has SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            client.chat(QUESTION, model="endless")
+    finally:
+        signal.signal(signal.SIGINT, before)
     wait_until(lambda: server.model("endless")["active"] == 0, 1)
     assert client.chat(QUESTION, **GREEDY).text
 
