@@ -107,7 +107,7 @@ class ChatPanel(widgets.VBox):
                     self.view.live = {"html": "", "note": figures.waiting_note(event)}
         except UmlError as failure:
             error = str(failure)
-        except Exception:
+        except Exception:  # nobody awaits this task: its fault would be seen nowhere
             log.exception("the chat panel failed")
             error = "Something went wrong in the panel; the kernel's log tells more."
         finally:

@@ -108,7 +108,7 @@ class ModelPanel(widgets.VBox):
             self._say(str(error))
             with contextlib.suppress(UmlError):
                 await self._refresh()  # the state that the failure left behind
-        except Exception:
+        except Exception:  # nobody awaits this task: its fault would be seen nowhere
             log.exception("the model panel failed")
             self._say("Something went wrong in the panel; the kernel's log tells more.")
         self._show()

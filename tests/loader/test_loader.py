@@ -1,13 +1,10 @@
-"""The loader with real workers: one load for all, clear failures, crashes survived, nothing left behind."""
+"""The loader with real workers: one load for all, settings, unloading, and what races with what."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from pathlib import Path
 
 import psutil
@@ -15,63 +12,13 @@ import pytest
 
 from jupyter_uml.errors import (
     GenerationAborted,
-    InsufficientMemory,
     InvalidRequest,
     ModelBusy,
-    ModelLoadFailed,
-    ModelRestarting,
-    UmlError,
-    WorkerDied,
 )
-from jupyter_uml.loader import Catalog, UniversalLoader
-from jupyter_uml.loader import loader as loader_module
-from jupyter_uml.loader.process import WorkerProcess
-from jupyter_uml.types import Chunk, GenerateRequest, LoadSettings, Message, SamplingParams
-from tests.conftest import endless_model, is_worker
+from jupyter_uml.types import LoadSettings, SamplingParams
+from tests.loader.cases import collect, endless, eventually, loader_over, own_workers, request
 
 pytestmark = pytest.mark.anyio
-
-
-@asynccontextmanager
-async def loader_over(*folders: Path) -> AsyncIterator[UniversalLoader]:
-    loader = UniversalLoader(Catalog(folders))
-    try:
-        yield loader
-    finally:
-        await loader.close()
-
-
-def request(name: str = "r", params: SamplingParams | None = None, content: str = "Hello!") -> GenerateRequest:
-    return GenerateRequest(name, "demo", messages=(Message("user", content),), params=params or SamplingParams())
-
-
-def endless(name: str = "r", tokens: int | None = None) -> GenerateRequest:
-    """A request that runs for seconds."""
-    params = SamplingParams(temperature=1.0, seed=1, max_tokens=tokens)
-    return GenerateRequest(name, "endless", messages=(Message("user", "Hello!"),), params=params)
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    (folder / "endless.gguf").write_bytes(endless_model())
-    return folder
-
-
-def own_workers() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if is_worker(child)]
-
-
-async def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
-async def collect(loader: UniversalLoader, what: GenerateRequest) -> list[Chunk]:
-    engine = await loader.engine(what.model)
-    async with aclosing(engine.submit(what)) as chunks:
-        return [chunk async for chunk in chunks]
 
 
 async def test_fifty_callers_are_one_load() -> None:
@@ -165,101 +112,6 @@ async def test_force_ends_answers_with_an_error(models: Path) -> None:
                 await answer
 
 
-async def test_a_killed_worker_fails_its_streams_at_once_and_comes_back(models: Path) -> None:
-    async with loader_over(models) as loader:
-        pid = (await loader.load("endless")).pid
-        assert pid is not None
-        answers = [asyncio.create_task(collect(loader, endless(f"r{i}"))) for i in range(3)]
-        await eventually(lambda: loader.status("endless").active == 3)
-        killed = time.monotonic()
-        os.kill(pid, signal.SIGKILL)
-        for answer in answers:
-            with pytest.raises(WorkerDied):
-                await answer
-        assert time.monotonic() - killed < 1.0
-        chunks = await collect(loader, endless("after", 3))
-        assert chunks[-1].finish_reason
-        assert loader.status("endless").pid != pid
-
-
-async def test_a_model_that_keeps_crashing_is_left_alone_until_asked_for() -> None:
-    async with loader_over() as loader:
-        await loader.load("demo")
-        for _ in range(loader_module.CRASHES):
-            await eventually(lambda: loader.status("demo").state == "loaded")
-            pid = loader.status("demo").pid
-            assert pid is not None
-            os.kill(pid, signal.SIGKILL)
-            await eventually(lambda pid=pid: loader.status("demo").pid != pid)  # type: ignore[misc]
-        assert loader.status("demo").state == "failed"
-        with pytest.raises(ModelRestarting) as caught:
-            await loader.engine("demo")
-        assert caught.value.retry_after
-        assert (await loader.load("demo")).state == "loaded"
-
-
-@pytest.mark.parametrize("kept", [0, 3, 4, 100, 5000, 200_000, 6_000_000])
-async def test_a_truncated_file_is_a_clear_error(tmp_path: Path, demo_bytes: bytes, kept: int) -> None:
-    (tmp_path / "broken.gguf").write_bytes(demo_bytes[:kept])
-    async with loader_over(tmp_path) as loader:
-        with pytest.raises(ModelLoadFailed) as caught:
-            await loader.load("broken")
-        assert str(tmp_path) not in str(caught.value)
-        row = loader.status("broken")
-        assert row.state == "failed"
-        assert row.error is not None
-        assert row.error["code"] == "model_load_failed"
-        assert not own_workers()
-
-
-async def test_a_known_bad_file_does_not_start_a_worker_for_every_request(tmp_path: Path, demo_bytes: bytes) -> None:
-    path = tmp_path / "broken.gguf"
-    path.write_bytes(demo_bytes[:5000])
-    async with loader_over(tmp_path) as loader:
-        for _ in range(2):
-            with pytest.raises(ModelLoadFailed):
-                await loader.engine("broken")
-        path.write_bytes(demo_bytes)  # the download was finished after all
-        assert (await loader.engine("broken")).info.architecture == "llama"
-
-
-async def test_a_file_that_went_away_is_a_clear_error(tmp_path: Path, demo_bytes: bytes) -> None:
-    path = tmp_path / "gone.gguf"
-    path.write_bytes(demo_bytes)
-    async with loader_over(tmp_path) as loader:
-        loader.catalog.entries()
-        path.unlink()
-        with pytest.raises(ModelLoadFailed, match="gone"):
-            await loader.load("gone")
-
-
-async def test_too_little_memory_is_told_with_both_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with loader_over() as loader:
-        for available in (1 << 20, 20 << 20):  # less than the file; enough for the file, not for its context
-            monkeypatch.setattr(loader_module, "available_memory", lambda available=available: available)
-            with pytest.raises(InsufficientMemory) as caught:
-                await loader.load("demo")
-            assert caught.value.details["available_bytes"] == available
-            assert int(caught.value.details["needed_bytes"] or 0) > available
-
-
-async def test_the_environment_of_a_worker_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SECRET_TOKEN", "hunter2")
-    async with loader_over() as loader:
-        pid = (await loader.load("demo")).pid
-        assert "SECRET_TOKEN" not in psutil.Process(pid).environ()
-
-
-async def test_errors_of_a_request_do_not_hurt_the_worker() -> None:
-    async with loader_over() as loader:
-        pid = (await loader.load("demo")).pid
-        for bad in (request("a", content="x " * 5000), GenerateRequest("b", "demo", prompt=(1 << 25,))):
-            with pytest.raises(UmlError):
-                await collect(loader, bad)
-        assert (await collect(loader, request("c", SamplingParams(max_tokens=2))))[-1].finish_reason
-        assert loader.status("demo").pid == pid
-
-
 async def test_a_caller_that_gives_up_while_it_unloads_leaves_no_half_unloaded_model(models: Path) -> None:
     async with loader_over(models) as loader:
         answer = asyncio.create_task(collect(loader, endless()))
@@ -270,29 +122,6 @@ async def test_a_caller_that_gives_up_while_it_unloads_leaves_no_half_unloaded_m
         with pytest.raises(GenerationAborted):
             await answer
         assert (await loader.load("endless")).state == "loaded"
-
-
-async def test_closing_ends_everything_also_what_is_just_loading_or_gone(tmp_path: Path, demo_bytes: bytes) -> None:
-    (tmp_path / "gone.gguf").write_bytes(demo_bytes)
-    async with loader_over(tmp_path) as loader:
-        await loader.load("gone")
-        await loader.load("demo", wait=False)
-        (tmp_path / "gone.gguf").unlink()
-        await asyncio.sleep(0)
-        await loader.close()
-        assert not own_workers()
-        with pytest.raises(GenerationAborted):
-            await loader.load("demo")
-
-
-async def test_a_worker_that_hangs_is_killed(models: Path) -> None:
-    async with loader_over(models) as loader:
-        pid = (await loader.load("endless")).pid
-        assert pid is not None
-        os.kill(pid, signal.SIGSTOP)
-        await eventually(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
-        await loader.unload("endless", force=True)
-        assert not psutil.pid_exists(pid)
 
 
 async def test_an_abort_reaches_the_engine(models: Path) -> None:
@@ -311,69 +140,6 @@ async def test_the_same_id_twice_gives_two_whole_answers(models: Path) -> None:
         first, second = await asyncio.gather(collect(loader, endless("x", 5)), collect(loader, endless("x", 7)))
         assert [sum(chunk.tokens for chunk in chunks) for chunks in (first, second)] == [5, 7]
         assert {chunk.request_id for chunk in first + second} == {"x"}
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        request(content="lone \ud800 surrogate"),
-        request(params=SamplingParams(max_tokens="5")),  # type: ignore[arg-type]
-        request(params=SamplingParams(temperature="x")),  # type: ignore[arg-type]
-        request(params=SamplingParams(seed=1 << 70)),
-    ],
-)
-async def test_what_cannot_be_sent_costs_its_sender_only(bad: GenerateRequest) -> None:
-    async with loader_over() as loader:
-        pid = (await loader.load("demo")).pid
-        with pytest.raises(InvalidRequest):
-            await collect(loader, bad)
-        assert loader.status("demo").active == 0
-        assert (await collect(loader, request("ok", SamplingParams(max_tokens=2))))[-1].finish_reason
-        assert loader.status("demo").pid == pid
-
-
-async def test_a_bad_file_is_not_tried_for_every_request(
-    tmp_path: Path, demo_bytes: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "broken.gguf").write_bytes(demo_bytes[:5000])
-    spawned: list[object] = []
-    spawn = WorkerProcess.spawn
-
-    async def counted() -> WorkerProcess:
-        spawned.append(None)
-        return await spawn()
-
-    monkeypatch.setattr(WorkerProcess, "spawn", counted)
-    async with loader_over(tmp_path) as loader:
-        for _ in range(5):
-            with pytest.raises(ModelLoadFailed):
-                await loader.engine("broken")
-        assert len(spawned) == 1
-        with pytest.raises(ModelLoadFailed):
-            await loader.load("broken")
-        assert len(spawned) == 2
-
-
-async def test_the_log_of_a_dead_worker_is_kept(models: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async with loader_over(models) as loader:
-        pid = (await loader.load("endless")).pid
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
-        await eventually(lambda: loader.status("endless").pid not in (pid, None))
-    assert f"(pid {pid}) died. Its log:" in caplog.text
-
-
-async def test_a_reader_that_stalls_delays_nobody(models: Path) -> None:
-    async with loader_over(models) as loader:
-        engine = await loader.engine("endless")
-        stalled = engine.submit(endless())
-        await anext(stalled)
-        started = time.monotonic()
-        await loader.unload("endless", force=True)
-        assert time.monotonic() - started < 5
-        with pytest.raises(GenerationAborted):
-            async for _ in stalled:
-                pass
 
 
 async def test_calling_off_a_load_twice_still_ends_its_worker() -> None:

@@ -1,0 +1,49 @@
+"""What the tests of the loader share: a loader that is closed, requests, and looks at its workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import psutil
+
+from jupyter_uml.loader import Catalog, UniversalLoader
+from jupyter_uml.types import Chunk, GenerateRequest, Message, SamplingParams
+from tests.conftest import is_worker
+
+
+@asynccontextmanager
+async def loader_over(*folders: Path) -> AsyncIterator[UniversalLoader]:
+    loader = UniversalLoader(Catalog(folders))
+    try:
+        yield loader
+    finally:
+        await loader.close()
+
+
+def request(name: str = "r", params: SamplingParams | None = None, content: str = "Hello!") -> GenerateRequest:
+    return GenerateRequest(name, "demo", messages=(Message("user", content),), params=params or SamplingParams())
+
+
+def endless(name: str = "r", tokens: int | None = None) -> GenerateRequest:
+    """A request that runs for seconds."""
+    params = SamplingParams(temperature=1.0, seed=1, max_tokens=tokens)
+    return GenerateRequest(name, "endless", messages=(Message("user", "Hello!"),), params=params)
+
+
+def own_workers() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if is_worker(child)]
+
+
+async def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def collect(loader: UniversalLoader, what: GenerateRequest) -> list[Chunk]:
+    engine = await loader.engine(what.model)
+    async with aclosing(engine.submit(what)) as chunks:
+        return [chunk async for chunk in chunks]
