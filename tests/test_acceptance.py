@@ -29,6 +29,7 @@ class Notebook:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="notebook")
+        self.showed = threading.Event()  # the latest cell has shown something
         self.id: str = httpx2.post(f"{server.root}api/kernels", headers=server.auth, json={}).json()["id"]
         file = server.runtime / f"kernel-{self.id}.json"
         wait_until(file.exists)
@@ -38,6 +39,7 @@ class Notebook:
 
     def start(self, code: str) -> Future[tuple[dict[str, Any], str]]:
         """Run a cell: the reply, and all text that it showed."""
+        self.showed.clear()
         return self._thread.submit(self._run, code)
 
     def run(self, code: str) -> tuple[dict[str, Any], str]:
@@ -65,6 +67,8 @@ class Notebook:
             shown.append(content.get("text", ""))
             shown.append(content.get("data", {}).get("text/plain", ""))
             shown.extend(content.get("traceback", []))
+            if any(shown):
+                self.showed.set()
 
         reply = self._client.execute_interactive(code, output_hook=on_output, timeout=60, store_history=False)
         return reply["content"], "\n".join(shown)
@@ -86,15 +90,16 @@ def sdk(server: Server) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.token, max_retries=0)
 
 
-def stream_endlessly(server: Server, max_tokens: int | None = None) -> str:
-    """Stream one long answer; the error that ended it, or an empty string."""
+def stream_endlessly(server: Server, max_tokens: int | None = None, began: threading.Event | None = None) -> str:
+    """Stream one long answer; the error that ended it, or an empty string. `began` is set at the first event."""
     messages: Any = [{"role": "user", "content": "Hi"}]
     with sdk(server) as client:
         try:
             for _ in client.chat.completions.create(
                 model="endless", messages=messages, stream=True, max_tokens=max_tokens
             ):
-                pass
+                if began is not None:
+                    began.set()
         except openai.APIError as error:
             return str(error)
     return ""
@@ -121,10 +126,13 @@ def test_a_killed_worker_fails_every_stream_within_a_second_and_nothing_else(
     ended: list[float] = []
     with ThreadPoolExecutor(1) as pool:
         cells = [notebook.start(LONG_CELL) for notebook in notebooks]
-        program = pool.submit(stream_endlessly, own_server)
+        began = threading.Event()
+        program = pool.submit(stream_endlessly, own_server, began=began)
         for future in (*cells, program):
             future.add_done_callback(lambda _: ended.append(time.monotonic()))
-        wait_until(lambda: own_server.model("endless")["active"] == 3)
+        for begins in (began, *(notebook.showed for notebook in notebooks)):
+            assert begins.wait(30)  # a request that nothing came of yet would be sent again, unseen
+        assert own_server.model("endless")["active"] == 3
         killed = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         replies = [cell.result() for cell in cells]
