@@ -13,8 +13,12 @@ Role = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "aborted"]
 ModelState = Literal["available", "loading", "loaded", "unloading", "restarting", "failed"]
 KvType = Literal["f16", "q8_0", "q4_0"]
+Priority = Literal["interactive", "batch"]
+Truncation = Literal["middle", "oldest_messages"]
+GrammarKind = Literal["json_schema", "json_object", "regex", "lark"]
 
 MAX_STOP_STRINGS = 16
+MAX_TOP_LOGPROBS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,14 @@ class Message:
     role: Role
     content: str
     name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """What an answer must look like. `source` is a JSON schema as JSON text, a regular expression, or a Lark grammar."""
+
+    kind: GrammarKind
+    source: str = ""  # empty for `json_object`: any JSON object
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +49,26 @@ class SamplingParams:
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     repeat_penalty: float = 1.0
+    repeat_last_n: int = 64  # tokens, of prompt and answer, that the three penalties look back; -1: all of them
     stop: tuple[str, ...] = ()
+    ignore_eos: bool = False  # never end before max_tokens or a full context
+    logit_bias: tuple[tuple[int, float], ...] = ()  # added to the logits of these tokens; -100 and less forbids one
+    logprobs: int | None = None  # report each token's log-probability, and so many alternatives; None: nothing
+    grammar: Grammar | None = None
+    typical_p: float = 1.0
+    top_n_sigma: float = -1.0  # negative: off
+    xtc_probability: float = 0.0
+    xtc_threshold: float = 0.1
+    dry_multiplier: float = 0.0
+    dry_base: float = 1.75
+    dry_allowed_length: int = 2
+    dry_penalty_last_n: int = -1
+    dry_sequence_breakers: tuple[str, ...] = ("\n", ":", '"', "*")
+    mirostat: int = 0  # 1 or 2: version, instead of the cutting samplers
+    mirostat_tau: float = 5.0
+    mirostat_eta: float = 0.1
+    dynatemp_range: float = 0.0
+    dynatemp_exponent: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +81,10 @@ class GenerateRequest:
     prompt: str | tuple[int, ...] | None = None
     params: SamplingParams = field(default_factory=SamplingParams)
     principal: str = "local"  # whose prefix cache is used
+    priority: Priority = "interactive"  # a batch request gives way, also in the middle of its answer
+    truncate: Truncation | None = None  # how to shorten a prompt that does not fit; None: refuse it
+    context_shift: bool = False  # a full context forgets its oldest half instead of ending the answer
+    deterministic: bool = False  # the same request gives the same tokens, whatever else runs; slower
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +94,9 @@ class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    truncated_tokens: int = 0  # prompt tokens left out, because the request asked for `truncate`
+    drafted_tokens: int = 0  # guessed ahead by speculation
+    accepted_tokens: int = 0  # and of these, the ones that were right
 
     @property
     def total_tokens(self) -> int:
@@ -80,6 +118,23 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """A token that could stand at a place, and the natural logarithm of its probability before any sampling."""
+
+    token: int
+    piece: bytes
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """The token that was chosen, and the likeliest ones, best first."""
+
+    chosen: Alternative
+    top: tuple[Alternative, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of one answer. The last chunk of a request has `finish_reason`; no chunk follows it.
 
@@ -93,6 +148,7 @@ class Chunk:
     stop_reason: str | int | None = None
     usage: Usage | None = None
     timings: Timings | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()  # of the tokens of this chunk, where they were asked for
 
 
 @dataclass(frozen=True, slots=True)
