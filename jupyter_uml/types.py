@@ -30,7 +30,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """What an answer must look like. `source` is a JSON schema as JSON text, a regular expression, or a Lark grammar."""
+    """What an answer must look like. `source`: a JSON schema as JSON text, a regular expression, a Lark grammar."""
 
     kind: GrammarKind
     source: str = ""  # empty for `json_object`: any JSON object
