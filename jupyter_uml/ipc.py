@@ -14,7 +14,18 @@ from typing import BinaryIO
 import msgspec
 
 from jupyter_uml.errors import Detail, InvalidRequest
-from jupyter_uml.types import Chunk, EffectiveSettings, GenerateRequest, ModelInfo, ModelSpec
+from jupyter_uml.types import (
+    Chunk,
+    EffectiveSettings,
+    EmbedRequest,
+    GenerateRequest,
+    ModelInfo,
+    ModelSpec,
+    RankRequest,
+    Rows,
+    ScoreRequest,
+    SideRequest,
+)
 
 PROTOCOL = 1
 HEADER = struct.Struct("!I")
@@ -38,11 +49,23 @@ class Add(_Message, frozen=True):
     request: GenerateRequest
 
 
+class Embed(_Message, frozen=True):
+    request: EmbedRequest
+
+
+class Rank(_Message, frozen=True):
+    request: RankRequest
+
+
+class Score(_Message, frozen=True):
+    request: ScoreRequest
+
+
 class Abort(_Message, frozen=True):
     request_id: str
 
 
-ToWorker = Load | Add | Abort
+ToWorker = Load | Add | Embed | Rank | Score | Abort
 
 # --- from the worker -------------------------------------------------------------------------
 
@@ -80,6 +103,7 @@ class Step(_Message, frozen=True):
 
     chunks: list[Chunk]
     failed: list[Failed]
+    rows: list[Rows] = []
 
 
 FromWorker = Ready | Progress | Loaded | LoadFailed | Step
@@ -95,18 +119,29 @@ def encode(message: ToWorker | FromWorker) -> bytes:
     return HEADER.pack(len(body)) + body
 
 
-def encode_request(request: GenerateRequest) -> bytes:
-    """The frame of an `Add`, checked as the worker will check it: a bad request must cost nobody but its sender.
+def encode_request(request: GenerateRequest | SideRequest) -> bytes:
+    """The frame of a request, checked as the worker will check it: a bad request must cost nobody but its sender.
 
     Raises:
         InvalidRequest: a field is of the wrong type, or holds what cannot be sent (a lone surrogate, a huge number).
     """
     try:
-        frame = encode(Add(request))
+        frame = encode(_message(request))
         decode_to_worker(frame[HEADER.size :])
     except (msgspec.MsgspecError, UnicodeEncodeError, TypeError, OverflowError) as error:
         raise InvalidRequest(f"The request cannot be sent: {str(error)[:200]}.") from error
     return frame
+
+
+def _message(request: GenerateRequest | SideRequest) -> ToWorker:
+    match request:
+        case EmbedRequest():
+            return Embed(request)
+        case RankRequest():
+            return Rank(request)
+        case ScoreRequest():
+            return Score(request)
+    return Add(request)
 
 
 def decode_to_worker(body: bytes) -> ToWorker:

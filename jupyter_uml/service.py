@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from jupyter_uml import __version__
 from jupyter_uml.loader.catalog import Catalog, default_model_dir
 from jupyter_uml.loader.fit import available_memory, total_memory
 from jupyter_uml.loader.loader import UniversalLoader
-from jupyter_uml.types import Chunk, GenerateRequest, LoadSettings, ModelStatus
+from jupyter_uml.loader.prompt_cache import default_cache_dir, prompt_cache
+from jupyter_uml.types import Chunk, GenerateRequest, LoadSettings, ModelStatus, Rows, SideRequest
 
 
 class Service:
@@ -22,7 +24,8 @@ class Service:
     @classmethod
     def create(cls) -> Service:
         """A service of its own, for a process without a server: the demo model and the default folder."""
-        return cls(UniversalLoader(Catalog([default_model_dir()])))
+        cache = partial(prompt_cache, default_cache_dir())
+        return cls(UniversalLoader(Catalog([default_model_dir()]), cache))
 
     async def health(self) -> dict[str, Any]:
         return {
@@ -54,6 +57,15 @@ class Service:
         async with aclosing(engine.submit(request)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    async def compute(self, request: SideRequest) -> Rows:
+        """Embeddings, rankings or scores; the model is loaded first where it is not. Cancelling the task cancels.
+
+        Raises:
+            UmlError: the request failed.
+        """
+        engine = await self.loader.engine(request.model)
+        return await engine.compute(request)
 
     async def aclose(self) -> None:
         await self.loader.close()

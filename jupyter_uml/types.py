@@ -15,6 +15,7 @@ ModelState = Literal["available", "loading", "loaded", "unloading", "restarting"
 KvType = Literal["f16", "q8_0", "q4_0"]
 Priority = Literal["interactive", "batch"]
 Truncation = Literal["middle", "oldest_messages"]
+Pooling = Literal["mean", "cls", "last", "rank"]
 GrammarKind = Literal["json_schema", "json_object", "regex", "lark"]
 
 MAX_STOP_STRINGS = 16
@@ -62,7 +63,7 @@ class SamplingParams:
     dry_multiplier: float = 0.0
     dry_base: float = 1.75
     dry_allowed_length: int = 2
-    dry_penalty_last_n: int = -1
+    dry_penalty_last_n: int = 64
     dry_sequence_breakers: tuple[str, ...] = ("\n", ":", '"', "*")
     mirostat: int = 0  # 1 or 2: version, instead of the cutting samplers
     mirostat_tau: float = 5.0
@@ -85,6 +86,53 @@ class GenerateRequest:
     truncate: Truncation | None = None  # how to shorten a prompt that does not fit; None: refuse it
     context_shift: bool = False  # a full context forgets its oldest half instead of ending the answer
     deterministic: bool = False  # the same request gives the same tokens, whatever else runs; slower
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedRequest:
+    """Texts, or their tokens, each to become a vector."""
+
+    id: str
+    model: str
+    inputs: tuple[str | tuple[int, ...], ...]
+    pooling: Pooling | None = None  # None: as the model's file says, else the mean
+    normalize: bool = True  # to length 1
+    dimensions: int | None = None  # only the first ones, for models trained for it
+
+
+@dataclass(frozen=True, slots=True)
+class RankRequest:
+    """Documents to be scored by how well they answer a query, by a model with a classifier."""
+
+    id: str
+    model: str
+    query: str
+    documents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """Texts, or their tokens: how likely is each token, given those before it?"""
+
+    id: str
+    model: str
+    inputs: tuple[str | tuple[int, ...], ...]
+
+
+SideRequest = EmbedRequest | RankRequest | ScoreRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The result of such a request: float32 numbers, in this machine's byte order, for each input or document.
+
+    An embedding; the scores of a classifier's labels; or the logarithms of the probabilities of the tokens after the
+    first.
+    """
+
+    request_id: str
+    values: tuple[bytes, ...]
+    prompt_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +215,25 @@ class LoadSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """Where a worker keeps the computed states of prompts beside its KV cache, and how many bytes of them."""
+
+    ram_bytes: int = 0
+    folder: str | None = None  # None: nothing is written to disk
+    disk_bytes: int = 0
+    worth_seconds: float = 0.5  # a prompt that takes longer to compute is written to disk
+
+
+@dataclass(frozen=True, slots=True)
+class LoraFile:
+    """A LoRA adapter to be applied to a model, and how strongly."""
+
+    id: str
+    path: str
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """All that a worker is told: it reads no environment, no argument and no configuration of its own."""
 
@@ -174,6 +241,8 @@ class ModelSpec:
     path: str
     settings: LoadSettings = field(default_factory=LoadSettings)
     memory_limit: int | None = None  # bytes that the load may take; None: not limited
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    lora: tuple[LoraFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

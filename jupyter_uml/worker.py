@@ -15,13 +15,20 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib.metadata import version
+from pathlib import Path
 from typing import BinaryIO
 
 from jupyter_uml import ipc
 from jupyter_uml.engine.engine import Engine, Failure, Output
+from jupyter_uml.engine.fingerprint import file_sha256
 from jupyter_uml.engine.model import Model
+from jupyter_uml.engine.sampler import prepare
+from jupyter_uml.engine.state_store import StateStore
 from jupyter_uml.errors import EngineError, UmlError
+from jupyter_uml.types import Chunk, EffectiveSettings, ModelSpec, Rows
 
 _PR_SET_PDEATHSIG = 1
 _PROGRESS_INTERVAL = 0.05  # seconds between two reports
@@ -41,21 +48,47 @@ class Worker:
     def __init__(self, outbound: int) -> None:
         self._outbound = outbound
         self._inbox: queue.SimpleQueue[ipc.ToWorker] = queue.SimpleQueue()
+        self._engine: Engine | None = None
+        self._preparer = ThreadPoolExecutor(1, "preparer")
+        self._preparing: set[str] = set()  # requests whose grammar is being compiled
 
     def read_inbox(self, stream: BinaryIO) -> None:
         """Runs on a thread of its own: also in a long prefill the end of the parent ends this process at once."""
         try:
             while (body := ipc.read_frame(stream)) is not None:
-                self._inbox.put(ipc.decode_to_worker(body))
+                self._receive(ipc.decode_to_worker(body))
         except BaseException:  # without an inbox the worker would be deaf: better dead, and started again
             traceback.print_exc()
             sys.stderr.flush()
             os._exit(1)
         os._exit(0)
 
+    def _receive(self, message: ipc.ToWorker) -> None:
+        engine = self._engine
+        match message:
+            case ipc.Add(request) if request.params.grammar is not None and engine is not None:
+                self._preparing.add(request.id)
+                self._preparer.submit(self._prepare, engine, message)
+            case ipc.Abort(request_id) if request_id in self._preparing:
+                self._preparing.discard(request_id)
+            case ipc.Abort(request_id) if engine is not None:
+                self._inbox.put(message)
+                engine.interrupt(request_id)  # the loop may be deep in a prefill
+            case _:
+                self._inbox.put(message)
+
+    def _prepare(self, engine: Engine, message: ipc.Add) -> None:
+        """Compile a grammar, which may take seconds, while the loop goes on with everybody's answers."""
+        request = message.request
+        with suppress(UmlError):  # the engine finds the same fault, and tells it
+            prepare(engine.model, request.params)
+        if request.id in self._preparing:
+            self._preparing.discard(request.id)
+            self._inbox.put(message)
+
     def run(self) -> None:
         self._send(ipc.Ready(ipc.PROTOCOL, os.getpid(), f"llama-cpp-python {version('llama-cpp-python')}"))
-        engine = self._load()
+        self._engine = engine = self._load()
         while True:
             outputs = self._drain(engine)
             outputs += engine.step()
@@ -68,7 +101,7 @@ class Worker:
         try:
             model = Model(message.spec, _Throttled(self._send))
             settings = model.fit(message.spec.settings, message.spec.memory_limit)
-            engine = Engine(model, settings)
+            engine = Engine(model, settings, _store(message.spec, settings), message.spec.cache.worth_seconds)
         except UmlError as error:
             self._send(ipc.LoadFailed(error.to_dict()))
             sys.exit(0)
@@ -80,7 +113,8 @@ class Worker:
         outputs: list[Output] = []
         while True:
             try:
-                message = self._inbox.get(block=not engine.busy and not outputs)
+                idle = not engine.busy and not outputs and self._inbox.empty() and not engine.rest()
+                message = self._inbox.get(block=idle)
             except queue.Empty:
                 return outputs
             outputs += _handle(engine, message)
@@ -99,6 +133,12 @@ def _handle(engine: Engine, message: ipc.ToWorker) -> list[Output]:
             except Exception:  # a fault of ours in one request must not end all the others
                 traceback.print_exc()
                 return [Failure(request.id, EngineError("The request could not be prepared. The log says why."))]
+        case ipc.Embed(r):
+            engine.side.embed(r.id, r.inputs, r.pooling, normalize=r.normalize, dimensions=r.dimensions)
+        case ipc.Rank(r):
+            engine.side.rank(r.id, r.query, r.documents)
+        case ipc.Score(r):
+            engine.side.score(r.id, r.inputs)
         case ipc.Abort(request_id):
             return engine.abort(request_id)
         case ipc.Load():
@@ -106,10 +146,21 @@ def _handle(engine: Engine, message: ipc.ToWorker) -> list[Output]:
     return []
 
 
+def _store(spec: ModelSpec, settings: EffectiveSettings) -> StateStore:
+    cache = spec.cache
+    folder = Path(cache.folder) if cache.folder else None
+    store = StateStore(cache.ram_bytes, folder, cache.disk_bytes)
+    if folder is not None:
+        build = f"{version('llama-cpp-python')} {settings.kv_type} {settings.n_gpu_layers > 0}"
+        store.open(lambda: f"{file_sha256(Path(spec.path), folder)} {build}")
+    return store
+
+
 def _step_message(outputs: list[Output]) -> ipc.Step:
-    chunks = [output for output in outputs if not isinstance(output, Failure)]
+    chunks = [output for output in outputs if isinstance(output, Chunk)]
+    rows = [output for output in outputs if isinstance(output, Rows)]
     failed = [ipc.Failed(o.request_id, o.error.to_dict()) for o in outputs if isinstance(o, Failure)]
-    return ipc.Step(chunks, failed)
+    return ipc.Step(chunks, failed, rows)
 
 
 class _Throttled:

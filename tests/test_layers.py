@@ -38,10 +38,24 @@ DEMO_READERS = {"loader", "service", "server", "client", "kernel"}
 
 # Which files may import a third-party package; a name that ends in / is a folder.
 THIRD_PARTY = {
-    "llama_cpp": ("engine/model.py", "engine/sampler.py", "engine/llama_log.py", "demo/"),
+    "llama_cpp": (
+        "engine/model.py",
+        "engine/context.py",
+        "engine/sampler.py",
+        "engine/chain.py",
+        "engine/penalties.py",
+        "engine/vocabulary.py",
+        "engine/draft_model.py",
+        "engine/side_context.py",
+        "engine/lora.py",
+        "engine/rank_prompt.py",
+        "engine/llama_log.py",
+        "demo/",
+    ),
+    "llguidance": ("engine/grammar.py", "engine/vocabulary.py"),
     "numpy": ("engine/", "demo/"),
     "jinja2": ("engine/chat.py", "demo/"),
-    "msgspec": ("ipc.py",),
+    "msgspec": ("ipc.py", "engine/state_file.py"),
     "psutil": ("loader/", "server/"),
     "jupyter_core": ("loader/", "server/", "client/"),
     "tornado": ("server/",),

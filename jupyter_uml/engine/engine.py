@@ -1,23 +1,34 @@
-"""The engine: requests in, chunks out, one `llama_decode` a step for all sequences together."""
+"""The engine: requests in, chunks out. Every step admits who has a place, plans, decodes, samples and emits."""
 
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
-from jupyter_uml.engine.chat import MARK, ChatTemplate, guard
-from jupyter_uml.engine.kv_cache import KvCache
-from jupyter_uml.engine.model import BATCH, Context, Model, Row
+import numpy as np
+
+from jupyter_uml.engine.context import Context, Logits, Row
+from jupyter_uml.engine.kv_cache import KvCache, Place, Wait
+from jupyter_uml.engine.lora import Adapters
+from jupyter_uml.engine.model import Model
 from jupyter_uml.engine.output import TextStream
-from jupyter_uml.engine.sampler import Sampler
-from jupyter_uml.engine.scheduler import Slice, schedule
-from jupyter_uml.engine.sequence import Sequence
-from jupyter_uml.errors import ContextLengthExceeded, EngineError, InvalidRequest, UmlError
-from jupyter_uml.types import Chunk, EffectiveSettings, FinishReason, GenerateRequest
+from jupyter_uml.engine.prompt import PromptBuilder
+from jupyter_uml.engine.sampler import Sampled, Sampler
+from jupyter_uml.engine.scheduler import Batch, Scheduler, Slice
+from jupyter_uml.engine.sequence import MAX_AHEAD, Sequence
+from jupyter_uml.engine.side_work import Finished, SideWork
+from jupyter_uml.engine.speculation import Acceptance, Speculator
+from jupyter_uml.engine.state_store import StateStore
+from jupyter_uml.engine.step_costs import StepCosts
+from jupyter_uml.engine.waiting_line import WaitingLine
+from jupyter_uml.errors import EngineError, UmlError
+from jupyter_uml.types import Chunk, EffectiveSettings, FinishReason, GenerateRequest, Rows, TokenLogprob
 
-PLAUSIBLE_TOKEN_BYTES = 16  # a text with more bytes for each token of the context is looked at more closely
-PREFILL_CHUNK = 128  # prompt tokens a step while answers are under way
+WORTH_DISK_SECONDS = 0.5  # a prefix that takes longer to compute is kept on disk
+_TELLING = 32  # prompt tokens in a batch that says something about the machine's rate
+_FEW = 2  # answers side by side: with more, a row of each fills the machine, and going ahead in one costs the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,159 +39,305 @@ class Failure:
     error: UmlError
 
 
-Output = Chunk | Failure
+Output = Chunk | Failure | Rows
 
 
 class Engine:
-    """Owns a model and its context. Not thread-safe: one thread calls `add`, `abort` and `step`."""
+    """Owns a model and its context. One thread calls all of it, except `interrupt`."""
 
-    def __init__(self, model: Model, settings: EffectiveSettings) -> None:
+    def __init__(
+        self,
+        model: Model,
+        settings: EffectiveSettings,
+        store: StateStore | None = None,
+        worth_disk_seconds: float = WORTH_DISK_SECONDS,
+    ) -> None:
         self.model, self.settings = model, settings
-        self._context = Context(model, settings)
-        self._cache = KvCache(settings.n_parallel)
-        self._template, self._no_chat = _chat_template(model)
-        self.info = replace(model.info, has_chat_template=self._template is not None)
-        self._waiting: deque[Sequence] = deque()
+        self.costs = StepCosts()
+        self._worth_disk_seconds = worth_disk_seconds
+        adapters = Adapters(model, [(file.id, file.path, file.scale) for file in model.spec.lora])
+        self._context = Context(model, settings, n_ahead=MAX_AHEAD)
+        adapters.apply(self._context.handle)
+        self.side = SideWork(model, settings.n_ctx, settings.n_threads, adapters)
+        self._store = store or StateStore(ram_bytes=0, folder=None, disk_bytes=0)
+        self._cache = KvCache(settings.n_parallel, self._context, self._store, self._worth_disk)
+        self._prompts = PromptBuilder(model, settings.n_ctx)
+        self.info = replace(model.info, has_chat_template=self._prompts.has_chat_template)
+        self._scheduler = Scheduler[Sequence](self._context.batch_tokens)
+        self._line = WaitingLine[Sequence]()
         self._running: list[Sequence] = []
+        self._acceptance = Acceptance()
 
     @property
     def busy(self) -> bool:
-        return bool(self._waiting or self._running)
+        return bool(self._running or len(self._line) or self.side.busy)
 
     def add(self, request: GenerateRequest) -> None:
         """Queue a request.
 
         Raises:
-            InvalidRequest: the prompt is empty, or the template refuses the messages.
+            InvalidRequest: the prompt is empty, the template refuses the messages, or the grammar is not one.
             ContextLengthExceeded: the prompt leaves no room for an answer.
         """
-        param = "messages" if request.prompt is None else "prompt"
-        tokens = self._prompt_tokens(request, param)
-        if not tokens:
-            raise InvalidRequest("The prompt is empty.", param=param)
-        if len(tokens) >= self.settings.n_ctx:
-            raise self._too_long(len(tokens), param)
-        room = request.params.max_tokens
-        limit = self.settings.n_ctx if room is None else min(self.settings.n_ctx, len(tokens) + room)
-        sampler = Sampler(self.model, request.params)
-        self._waiting.append(
-            Sequence(
-                request=request,
-                tokens=tokens,
-                n_prompt=len(tokens),
-                limit=limit,
-                text=TextStream(request.params.stop),
-                sample=lambda row: sampler.sample(self._context, row),
-                close=sampler.close,
-            )
+        prompt = self._prompts.build(request)
+        sequence = Sequence(
+            request=request,
+            tokens=prompt.tokens,
+            n_prompt=len(prompt.tokens),
+            truncated=prompt.truncated,
+            text=TextStream(request.params.stop),
+            sampler=Sampler(self.model, request.params, prompt.tokens),
         )
+        if not self._context.cuttable:
+            sequence.checkpoint = sequence.n_prompt - 1
+        self._line.come(sequence)
 
     def abort(self, request_id: str) -> list[Output]:
         """End a request; its final chunk says `aborted`. Nothing happens where it has ended already."""
-        for sequence in [*self._running, *self._waiting]:
+        for sequence in [*self._running, *self._line]:
             if sequence.id == request_id:
                 return [self._finish(sequence, "aborted")]
+        self.side.abort(request_id)
         return []
 
+    def interrupt(self, request_id: str) -> None:
+        """Cut a long computation for this request short; `abort` must follow. May be called from another thread."""
+        self._context.stop(request_id)
+
     def step(self) -> list[Output]:
-        """Schedule, decode, sample, emit: at most one token for every running sequence."""
+        """Admit, plan, then decode, sample and emit batch by batch."""
         self._admit()
-        batch = schedule(self._running, BATCH, PREFILL_CHUNK)
-        if not batch:
-            return []
-        try:
-            rows = self._context.decode([self._row(piece) for piece in batch])
-        except EngineError as error:
-            return [self._fail(piece.sequence, error) for piece in batch]
-        for piece in batch:
-            piece.sequence.computed += piece.n_tokens
-        sampled = [piece.sequence for piece in batch if piece.last]
-        return [self._emit(sequence, sequence.sample(row)) for sequence, row in zip(sampled, rows, strict=True)]
+        outputs: list[Output] = []
+        for batch in self._scheduler.plan(self._running, self.costs.prefill_rate()):
+            outputs += self._compute(batch)
+        if (finished := self.side.step(beside=bool(self._running))) is not None:
+            outputs.append(_rows(finished))
+        return outputs
+
+    def rest(self) -> bool:
+        """Something useful while there is no request: save what was computed. False when nothing is left to do."""
+        return self._cache.rest()
 
     def close(self) -> None:
-        for sequence in [*self._running, *self._waiting]:
-            sequence.close()
-        self._running.clear()
-        self._waiting.clear()
+        for sequence in [*self._running, *self._line]:
+            sequence.sampler.close()
+        self._store.close(timeout=2.0)
+        self.side.close()
         self._context.close()
         self.model.close()
 
-    def _prompt_tokens(self, request: GenerateRequest, param: str) -> list[int]:
-        if isinstance(request.prompt, tuple):
-            return self._checked_tokens(request.prompt, param)
-        if request.prompt is not None:
-            self._check_size(len(request.prompt.encode(errors="replace")), param)
-            return self.model.tokenize(request.prompt, add_special=True, parse_special=True)
-        if self._template is None:
-            raise InvalidRequest(self._no_chat, param=param)
-        self._check_size(sum(len(message.content.encode(errors="replace")) for message in request.messages), param)
-        text = self._template.render(guard(request.messages, self.model.controls))
-        if self.model.adds_bos:
-            text = text.removeprefix(self.model.bos)  # the tokenizer adds it
-        tokens: list[int] = []
-        for piece in text.split(MARK):
-            tokens += self.model.tokenize(piece, add_special=not tokens, parse_special=True)
-        return tokens
-
-    def _checked_tokens(self, prompt: tuple[int, ...], param: str) -> list[int]:
-        if len(prompt) >= self.settings.n_ctx:
-            raise self._too_long(len(prompt), param)
-        if any(not 0 <= token < self.model.n_vocab for token in prompt):
-            raise InvalidRequest(f"A token is outside the vocabulary of {self.model.n_vocab}.", param=param)
-        return list(prompt)
-
-    def _check_size(self, size: int, param: str) -> None:
-        """Refuse a text that cannot fit by its length alone: tokenizing megabytes would hold up everybody's answers."""
-        if size > self.settings.n_ctx * PLAUSIBLE_TOKEN_BYTES:
-            least = -(-size // self.model.longest_piece)
-            if least >= self.settings.n_ctx:
-                raise self._too_long(least, param)
-
-    def _too_long(self, tokens: int, param: str) -> ContextLengthExceeded:
-        trained = self.info.n_ctx_train
-        return ContextLengthExceeded(
-            tokens, self.settings.n_ctx, param, trained if trained > self.settings.n_ctx else None
-        )
+    # --- places ---
 
     def _admit(self) -> None:
-        while self._waiting:
-            sequence = self._waiting[0]
-            place = self._cache.acquire(sequence.tokens, sequence.request.principal)
+        """Give places in the order of the line; where none is free, interactive requests get those of batch ones."""
+        for sequence in self._line:
+            place = self._acquire(sequence)
+            if place is None and sequence.rank == 0 and (victim := self._victim()) is not None:
+                self._give_way(victim)
+                place = self._acquire(sequence)
             if place is None:
                 return
-            self._waiting.popleft()
-            sequence.slot, held = place
-            sequence.cached = sequence.computed = self._context.keep(sequence.slot, held)
+            if isinstance(place, Wait):
+                if isinstance(place.leader, Sequence) and sequence.rank == 0:
+                    place.leader.urgent = True
+                continue
+            self._enter(sequence, place)
+
+    def _acquire(self, sequence: Sequence) -> Place | Wait | None:
+        if not sequence.deterministic:
+            return self._cache.acquire(sequence, sequence.tokens, sequence.principal)
+        # What other chunks computed differs in its last bits: only whole chunks of the same mode are taken over.
+        return self._cache.acquire(sequence, sequence.tokens, _own_cache(sequence), self._context.batch_tokens)
+
+    def _enter(self, sequence: Sequence, place: Place) -> None:
+        self._line.leave(sequence)
+        sequence.slot, sequence.computed = place.slot, place.held
+        if sequence.started_at is None:
             sequence.started_at = time.monotonic()
-            self._running.append(sequence)
+            sequence.cached = place.held
+            sequence.speculator = self._speculator(sequence)
+        self._running.append(sequence)
 
-    @staticmethod
-    def _row(piece: Slice[Sequence]) -> Row:
-        sequence, start = piece.sequence, piece.sequence.computed
+    def _speculator(self, sequence: Sequence) -> Speculator | None:
+        """None where guesses cannot be taken back, or where checking them would round a repeatable draw differently."""
+        request = sequence.request
+        if not self._context.cuttable or request.deterministic or request.params.seed is not None:
+            return None
+        return Speculator(sequence.tokens, partial(self._cache.continuation, sequence.principal), self._acceptance)
+
+    def _victim(self) -> Sequence | None:
+        """The batch request that came last: it loses its place, not its tokens."""
+        batch = [sequence for sequence in self._running if sequence.request.priority == "batch"]
+        return max(batch, key=lambda sequence: sequence.arrived, default=None)
+
+    def _give_way(self, sequence: Sequence) -> None:
+        self._leave(sequence)
+        self._line.come_back(sequence)
+
+    def _leave(self, sequence: Sequence) -> None:
+        """Free the place; the cache keeps what was computed."""
         assert sequence.slot is not None
-        return Row(sequence.slot, start, sequence.tokens[start : start + piece.n_tokens], piece.last)
+        valid = 0 if sequence.shifted else sequence.computed
+        if sequence.deterministic:
+            chunk = self._context.batch_tokens
+            valid = min(valid, sequence.n_prompt) // chunk * chunk
+        self._cache.release(sequence.slot, sequence.tokens[:valid])
+        self._running.remove(sequence)
+        sequence.slot, sequence.computed, sequence.drafts = None, 0, []
 
-    def _emit(self, sequence: Sequence, token: int) -> Chunk:
+    def _worth_disk(self, tokens: int) -> bool:
+        rate = self.costs.prefill_rate()
+        return rate is not None and tokens / rate >= self._worth_disk_seconds
+
+    # --- computing ---
+
+    def _compute(self, batch: Batch[Sequence]) -> list[Output]:
+        batch.sort(key=lambda piece: piece.sequence.slot or 0)  # llama.cpp computes neighbouring slots together
+        self._guess(batch)
+        rows = [_row(piece) for piece in batch]
+        copied = bool(self._context.moving)
+        started = time.monotonic()
+        try:
+            logits = self._context.decode(rows, _interruptible(batch))
+        except EngineError as error:
+            return [self._fail(piece.sequence, error) for piece in batch]
+        if logits is None:
+            self._resume(batch)
+            return []
+        if not copied:
+            self._learn(batch, rows, time.monotonic() - started)
+        return [chunk for piece, own in _by_piece(batch, rows, logits) if (chunk := self._advance(piece, own))]
+
+    def _guess(self, batch: Batch[Sequence]) -> None:
+        """Let sequences go ahead of what is known, where checking it costs less than it saves."""
+        if len(batch) > _FEW:
+            return
+        for sequence, _, last in batch:
+            if last and sequence.decoding and sequence.speculator is not None:
+                room = min(MAX_AHEAD, self._room(sequence) - 1)
+                sequence.drafts = sequence.speculator.propose(room, self.costs, len(batch) - 1)
+
+    def _learn(self, batch: Batch[Sequence], rows: list[Row], seconds: float) -> None:
+        tokens = sum(len(row.tokens) for row in rows)
+        if all(piece.sequence.decoding for piece in batch):
+            self.costs.add(tokens, seconds)
+        elif tokens >= _TELLING:
+            self.costs.add_prefill(tokens, seconds)
+
+    def _resume(self, batch: Batch[Sequence]) -> None:
+        """The decode was cut short: go on from what llama.cpp has finished."""
+        for sequence, _, _ in batch:
+            assert sequence.slot is not None
+            sequence.drafts = []
+            sequence.computed = self._context.keep(
+                sequence.slot, min(self._context.computed(sequence.slot), len(sequence.tokens))
+            )
+
+    def _advance(self, piece: Slice[Sequence], logits: list[Logits]) -> Output | None:
+        """Book what was computed and sample what comes next."""
+        sequence = piece.sequence
+        sequence.computed += piece.n_tokens
+        self._line.charge(sequence.principal, piece.n_tokens)
+        if not piece.last:
+            if sequence.computed == sequence.checkpoint and sequence.slot is not None:
+                self._cache.checkpoint(sequence.slot, sequence.principal, sequence.tokens[: sequence.computed])
+            return None
+        drafts, sequence.drafts = sequence.drafts, []
+        accepted: list[Sampled] = []
+        for index, row in enumerate(logits):
+            try:
+                sampled = sequence.sampler.sample(row)
+            except UmlError as error:
+                return self._fail(sequence, error)
+            accepted.append(sampled)
+            if index == len(drafts) or sampled.token != drafts[index] or sequence.sampler.ended:
+                break
+        self._judge(sequence, drafts, len(accepted) - 1)
+        return self._emit(sequence, accepted)
+
+    def _judge(self, sequence: Sequence, drafts: list[int], right: int) -> None:
+        if not drafts:
+            return
+        assert sequence.slot is not None
+        assert sequence.speculator is not None
+        sequence.drafted += len(drafts)
+        sequence.accepted += right
+        sequence.computed += right
+        sequence.speculator.judge(len(drafts), right)
+        self._context.keep(sequence.slot, sequence.computed)
+
+    # --- answers ---
+
+    def _room(self, sequence: Sequence) -> int:
+        """How many tokens the answer may still have."""
+        room = self.settings.n_ctx - len(sequence.tokens)
+        most = sequence.request.params.max_tokens
+        return room if most is None else min(room, most - sequence.generated)
+
+    def _emit(self, sequence: Sequence, sampled: list[Sampled]) -> Chunk:
         if sequence.first_token_at is None:
             sequence.first_token_at = time.monotonic()
-        sequence.tokens.append(token)
-        if self.model.ends_generation(token):
-            return self._finish(sequence, "stop", stop_reason=token)
-        text = sequence.text.push(self.model.piece(token))
-        if sequence.text.stopped_by is not None:
-            return self._finish(sequence, "stop", text, sequence.text.stopped_by)
-        if len(sequence.tokens) >= sequence.limit:
-            return self._finish(sequence, "length", text)
-        return Chunk(sequence.id, text, tokens=1)
+        text, logprobs = "", list[TokenLogprob]()
+        before = sequence.generated
+        tokens = [each.token for each in sampled]
+        if len(self._running) <= _FEW and (ahead := min(MAX_AHEAD, self._room(sequence) - len(tokens))) > 0:
+            tokens += sequence.sampler.forced(ahead)
+        for index, token in enumerate(tokens):
+            sequence.tokens.append(token)
+            sequence.generated += 1
+            reason, stopped_by = self._ending(sequence, token)
+            if index < len(sampled) and stopped_by != token and (logprob := sampled[index].logprob) is not None:
+                logprobs.append(logprob)
+            if reason is None and sequence.sampler.ended and index == len(tokens) - 1:
+                reason = "stop"
+            if reason is None or stopped_by != token:
+                text += sequence.text.push(self.model.piece(token))
+                if sequence.text.stopped_by is not None:
+                    reason, stopped_by = "stop", sequence.text.stopped_by
+            if reason is not None:
+                new = sequence.generated - before
+                return self._finish(sequence, reason, text, stopped_by, new, tuple(logprobs))
+        if sequence.speculator is not None:
+            sequence.speculator.extend(tokens)
+        return Chunk(sequence.id, text, tokens=len(tokens), logprobs=tuple(logprobs))
+
+    def _ending(self, sequence: Sequence, token: int) -> tuple[FinishReason | None, str | int | None]:
+        """Whether the answer ends with this token, and whether it is the token's doing."""
+        if self.model.ends_generation(token) and not sequence.request.params.ignore_eos:
+            return "stop", token
+        if self._room(sequence) > 0 or (self._wants_shift(sequence) and self._shift(sequence)):
+            return None, None
+        return "length", None
+
+    def _wants_shift(self, sequence: Sequence) -> bool:
+        most = sequence.request.params.max_tokens
+        return sequence.request.context_shift and (most is None or sequence.generated < most)
+
+    def _shift(self, sequence: Sequence) -> bool:
+        """Forget the older half of what follows the beginning of the prompt."""
+        assert sequence.slot is not None
+        kept = min(sequence.n_prompt, self.settings.n_ctx // 4)
+        count = (sequence.computed - kept) // 2
+        if count < 1 or not self._context.shift(sequence.slot, kept, count):
+            return False
+        del sequence.tokens[kept : kept + count]
+        sequence.computed -= count
+        sequence.shifted, sequence.speculator = True, None
+        return True
 
     def _finish(
-        self, sequence: Sequence, reason: FinishReason, text: str = "", stop_reason: str | int | None = None
+        self,
+        sequence: Sequence,
+        reason: FinishReason,
+        text: str = "",
+        stop_reason: str | int | None = None,
+        new: int = 0,
+        logprobs: tuple[TokenLogprob, ...] = (),
     ) -> Chunk:
         text += sequence.text.finish()
-        new = 0 if reason == "aborted" else 1
         usage, timings = sequence.usage, sequence.timings
         self._remove(sequence)
-        return Chunk(sequence.id, text, new, reason, stop_reason, usage, timings)
+        return Chunk(sequence.id, text, new, reason, stop_reason, usage, timings, logprobs)
 
     def _fail(self, sequence: Sequence, error: UmlError) -> Failure:
         sequence.computed = 0  # its cells are undefined
@@ -188,19 +345,39 @@ class Engine:
         return Failure(sequence.id, error)
 
     def _remove(self, sequence: Sequence) -> None:
-        sequence.close()
-        if sequence.slot is None:
-            self._waiting.remove(sequence)
-        else:
-            self._running.remove(sequence)
-            self._cache.release(sequence.slot, sequence.tokens[: sequence.computed])
+        if sequence.slot is not None:
+            self._leave(sequence)
+        self._line.go(sequence)
+        sequence.sampler.close()
 
 
-def _chat_template(model: Model) -> tuple[ChatTemplate | None, str]:
-    """The model's template, or why it has none: such a model still completes prompts."""
-    if model.chat_template is None:
-        return None, "This model has no chat template. Send a prompt to completions instead."
-    try:
-        return ChatTemplate(model.chat_template, model.bos, model.eos), ""
-    except InvalidRequest as error:
-        return None, f"{error.message} Send a prompt to completions instead."
+def _own_cache(sequence: Sequence) -> str:
+    return f"{sequence.principal}\0deterministic"
+
+
+def _row(piece: Slice[Sequence]) -> Row:
+    sequence, start = piece.sequence, piece.sequence.computed
+    assert sequence.slot is not None
+    tokens = sequence.tokens[start : start + piece.n_tokens] + sequence.drafts
+    return Row(sequence.slot, start, tokens, (1 + len(sequence.drafts)) if piece.last else 0)
+
+
+def _interruptible(batch: Batch[Sequence]) -> set[str]:
+    """Whose abort may end the decode: prompts, which take long; an answer's only where no other loses by it."""
+    return {piece.sequence.id for piece in batch if not piece.sequence.decoding or len(batch) == 1}
+
+
+def _by_piece(
+    batch: Batch[Sequence], rows: list[Row], logits: list[Logits]
+) -> Iterable[tuple[Slice[Sequence], list[Logits]]]:
+    begin = 0
+    for piece, row in zip(batch, rows, strict=True):
+        yield piece, logits[begin : begin + row.n_logits]
+        begin += row.n_logits
+
+
+def _rows(finished: Finished) -> Rows | Failure:
+    if isinstance(finished.result, UmlError):
+        return Failure(finished.request_id, finished.result)
+    values = tuple(row.astype(np.float32).tobytes() for row in finished.result.values)
+    return Rows(finished.request_id, values, finished.result.prompt_tokens)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cached_property, lru_cache
 
 import llama_cpp
-import numpy as np
 
 from jupyter_uml.engine import llama_log
 from jupyter_uml.errors import EngineError, InsufficientMemory, InvalidRequest, ModelLoadFailed
@@ -17,8 +15,7 @@ from jupyter_uml.types import EffectiveSettings, KvType, LoadSettings, ModelInfo
 DEFAULT_CONTEXT = 4096
 DEFAULT_PARALLEL = 4
 SMALLEST_CONTEXT = 256
-BATCH = 512  # tokens in one llama_decode, at most
-_KV_TYPES: dict[KvType, tuple[int, float]] = {  # ggml's number, bytes a value
+KV_TYPES: dict[KvType, tuple[int, float]] = {  # ggml's number, bytes a value
     "f16": (llama_cpp.GGML_TYPE_F16, 2.0),
     "q8_0": (llama_cpp.GGML_TYPE_Q8_0, 34 / 32),
     "q4_0": (llama_cpp.GGML_TYPE_Q4_0, 18 / 32),
@@ -159,7 +156,7 @@ class Model:
         heads = max(1, llama_cpp.llama_model_n_head(self.handle))
         size = int(self.metadata(f"{arch}.attention.key_length") or llama_cpp.llama_model_n_embd(self.handle) // heads)
         values = 2 * llama_cpp.llama_model_n_layer(self.handle) * llama_cpp.llama_model_n_head_kv(self.handle) * size
-        return int(values * n_ctx * n_parallel * _KV_TYPES[kv_type][1])
+        return int(values * n_ctx * n_parallel * KV_TYPES[kv_type][1])
 
     def fit(self, asked: LoadSettings, memory_limit: int | None) -> EffectiveSettings:
         """What the context will run with. One that was not asked for shrinks until it fits; one that was does not.
@@ -192,97 +189,3 @@ class Model:
             n_gpu_layers=asked.n_gpu_layers or 0,
             kv_type=kv_type,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Tokens of one sequence in a batch. `logits`: the last of them is to be sampled from."""
-
-    slot: int
-    start: int  # position of the first token
-    tokens: list[int]
-    logits: bool
-
-
-class Context:
-    """The KV cache and compute buffers of a model: one stream of `n_ctx` tokens for each of `n_parallel` slots."""
-
-    def __init__(self, model: Model, settings: EffectiveSettings) -> None:
-        params = llama_cpp.llama_context_default_params()
-        params.n_ctx = settings.n_ctx * settings.n_parallel
-        params.n_seq_max = settings.n_parallel
-        params.n_batch = params.n_ubatch = BATCH
-        params.n_outputs_max = settings.n_parallel  # one sampled row a sequence: keeps the logits buffer small
-        params.n_threads = params.n_threads_batch = settings.n_threads
-        params.type_k = params.type_v = _KV_TYPES[settings.kv_type][0]
-        params.kv_unified = False
-        llama_log.forget()
-        self.handle = llama_cpp.llama_init_from_model(model.handle, params)
-        if not self.handle:
-            raise ModelLoadFailed(f"{model.spec.id}: no context could be made: {llama_log.first_error()}.")
-        self._memory = llama_cpp.llama_get_memory(self.handle)
-        self._buffers = _BatchBuffers(BATCH)
-        self.n_ctx = settings.n_ctx
-
-    def close(self) -> None:
-        if self.handle:
-            llama_cpp.llama_free(self.handle)
-            self.handle = None
-
-    def decode(self, rows: Iterable[Row]) -> list[int]:
-        """Run one batch; returns, for each row with `logits`, the index to sample from.
-
-        Raises:
-            EngineError: llama.cpp refused the batch; the cells of its rows are undefined.
-        """
-        batch, sampled = self._buffers.fill(rows)
-        status = llama_cpp.llama_decode(self.handle, batch)
-        if status != 0:
-            raise EngineError(f"llama.cpp could not compute this batch (status {status}).", status=status)
-        return sampled
-
-    def keep(self, slot: int, count: int) -> int:
-        """Forget all but the first `count` tokens of a slot; returns how many are kept (0 where a model can't cut)."""
-        if llama_cpp.llama_memory_seq_rm(self._memory, slot, count, -1):
-            return count
-        llama_cpp.llama_memory_seq_rm(self._memory, slot, -1, -1)
-        return 0
-
-
-class _BatchBuffers:
-    """The arrays behind a `llama_batch`. They are numpy's, so `llama_batch_free` must never see them."""
-
-    def __init__(self, room: int) -> None:
-        self._token = np.zeros(room, np.int32)
-        self._pos = np.zeros(room, np.int32)
-        self._n_seq = np.ones(room, np.int32)
-        self._seq = np.zeros(room, np.int32)
-        self._logits = np.zeros(room, np.int8)
-        step = self._seq.itemsize
-        self._seq_pointers = (ctypes.POINTER(llama_cpp.llama_seq_id) * room)(
-            *(
-                ctypes.cast(self._seq.ctypes.data + i * step, ctypes.POINTER(llama_cpp.llama_seq_id))
-                for i in range(room)
-            )
-        )
-
-    def fill(self, rows: Iterable[Row]) -> tuple[llama_cpp.llama_batch, list[int]]:
-        end, sampled = 0, []
-        for row in rows:
-            begin, end = end, end + len(row.tokens)
-            self._token[begin:end] = row.tokens
-            self._pos[begin:end] = np.arange(row.start, row.start + len(row.tokens))
-            self._seq[begin:end] = row.slot
-            self._logits[begin:end] = 0
-            if row.logits:
-                self._logits[end - 1] = 1
-                sampled.append(end - 1)
-        return llama_cpp.llama_batch(
-            n_tokens=end,
-            token=self._token.ctypes.data_as(ctypes.POINTER(llama_cpp.llama_token)),
-            embd=None,
-            pos=self._pos.ctypes.data_as(ctypes.POINTER(llama_cpp.llama_pos)),
-            n_seq_id=self._n_seq.ctypes.data_as(ctypes.POINTER(ctypes.c_int32)),
-            seq_id=self._seq_pointers,
-            logits=self._logits.ctypes.data_as(ctypes.POINTER(ctypes.c_int8)),
-        ), sampled

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from jupyter_uml.engine.output import TextStream
+from jupyter_uml.engine.sampler import Sampler
+from jupyter_uml.engine.speculation import Speculator
 from jupyter_uml.types import GenerateRequest, Timings, Usage
+
+MAX_AHEAD = 16  # tokens of one sequence in a decode beside the one that was sampled last: forced or guessed
 
 
 @dataclass(slots=True, eq=False)
@@ -15,19 +18,27 @@ class Sequence:
     """The prompt's tokens and the answer's, and how many of them the KV cache holds.
 
     `tokens[:computed]` are in the cache under `slot`; what follows must still be decoded. While the prompt is being
-    prefilled that is many tokens, afterwards it is always the one that was sampled last.
+    prefilled that is many tokens, afterwards the one that was sampled last and what a grammar forces after it.
+    `drafts` are guesses about what follows `tokens`, to be verified in the next decode.
     """
 
     request: GenerateRequest
     tokens: list[int]
     n_prompt: int
-    limit: int  # length of `tokens` at which the answer is cut: context or max_tokens, whichever comes first
     text: TextStream
-    sample: Callable[[int], int]  # batch row → next token
-    close: Callable[[], None]  # frees what `sample` holds in llama.cpp
+    sampler: Sampler
+    speculator: Speculator | None = None
+    truncated: int = 0
     slot: int | None = None
     computed: int = 0
     cached: int = 0
+    checkpoint: int = 0  # where the prefill must stop once, to have its state saved; 0: nowhere
+    shifted: bool = False  # the oldest tokens were forgotten: its cells are of no use to others
+    urgent: bool = False  # an interactive request waits for its prefill
+    drafts: list[int] = field(default_factory=list)
+    generated: int = 0
+    drafted: int = 0
+    accepted: int = 0
     arrived: float = field(default_factory=time.monotonic)
     started_at: float | None = None
     first_token_at: float | None = None
@@ -37,17 +48,37 @@ class Sequence:
         return self.request.id
 
     @property
+    def principal(self) -> str:
+        return self.request.principal
+
+    @property
+    def rank(self) -> int:
+        return 0 if self.urgent or self.request.priority == "interactive" else 1
+
+    @property
+    def waited(self) -> float:
+        return time.monotonic() - self.arrived
+
+    @property
+    def deterministic(self) -> bool:
+        return self.request.deterministic
+
+    @property
     def pending(self) -> int:
-        """Tokens that must be decoded before the next one can be sampled."""
         return len(self.tokens) - self.computed
 
     @property
+    def uncut(self) -> int:
+        return self.checkpoint - self.computed if self.computed < self.checkpoint else self.pending
+
+    @property
     def decoding(self) -> bool:
-        return self.first_token_at is not None
+        """An answer that lost its cells, because it had to give way, is prefilled again like a prompt."""
+        return self.first_token_at is not None and self.pending <= 1 + MAX_AHEAD
 
     @property
     def usage(self) -> Usage:
-        return Usage(self.n_prompt, len(self.tokens) - self.n_prompt, self.cached)
+        return Usage(self.n_prompt, self.generated, self.cached, self.truncated, self.drafted, self.accepted)
 
     @property
     def timings(self) -> Timings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import replace
 from itertools import count
 from typing import Protocol
@@ -13,7 +14,7 @@ from jupyter_uml import ipc
 from jupyter_uml.errors import ModelLoadFailed, Overloaded, UmlError, WorkerDied
 from jupyter_uml.loader.health import Throughput, resident_bytes
 from jupyter_uml.loader.process import WorkerProcess
-from jupyter_uml.types import Chunk, EffectiveSettings, GenerateRequest, ModelInfo, ModelSpec
+from jupyter_uml.types import Chunk, EffectiveSettings, GenerateRequest, ModelInfo, ModelSpec, Rows, SideRequest
 
 HANDSHAKE_SECONDS = 60.0  # a cold disk may take long to give Python and llama.cpp
 MAX_REQUESTS = 1024  # running and waiting together
@@ -46,6 +47,14 @@ class EngineHandle(Protocol):
         """
         ...
 
+    async def compute(self, request: SideRequest) -> Rows:
+        """Embeddings, rankings or scores. Cancelling the task aborts the request.
+
+        Raises:
+            UmlError: the request failed.
+        """
+        ...
+
     def fail_all(self, error: UmlError) -> None: ...
     async def drained(self) -> None: ...
     async def close(self) -> None: ...
@@ -59,7 +68,7 @@ class WorkerEngine:
         self._process = process
         self._on_death = on_death
         self._numbers = count()  # requests go by our own numbers: their ids are the callers' and may repeat
-        self._queues: dict[str, asyncio.Queue[Chunk | UmlError]] = {}
+        self._queues: dict[str, asyncio.Queue[Chunk | Rows | UmlError]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self._throughput = Throughput()
@@ -106,6 +115,19 @@ class WorkerEngine:
         return self._throughput.per_second()
 
     async def submit(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        async with aclosing(self._items(request)) as items:
+            async for item in items:
+                assert isinstance(item, Chunk)
+                yield replace(item, request_id=request.id)
+
+    async def compute(self, request: SideRequest) -> Rows:
+        async with aclosing(self._items(request)) as items:
+            async for item in items:
+                assert isinstance(item, Rows)
+                return replace(item, request_id=request.id)
+        raise AssertionError("every request ends with a result or an error")
+
+    async def _items(self, request: GenerateRequest | SideRequest) -> AsyncGenerator[Chunk | Rows, None]:
         if self._dead:
             raise _died()
         if len(self._queues) >= MAX_REQUESTS:
@@ -119,10 +141,10 @@ class WorkerEngine:
             self._process.post_frame(frame)
             while not ended:
                 item = await queue.get()
-                ended = isinstance(item, UmlError) or item.finish_reason is not None
+                ended = not isinstance(item, Chunk) or item.finish_reason is not None
                 if isinstance(item, UmlError):
                     raise item
-                yield replace(item, request_id=request.id)
+                yield item
         finally:
             if self._queues.pop(number, None) is not None:
                 if not ended:
@@ -170,6 +192,9 @@ class WorkerEngine:
         for chunk in step.chunks:
             if queue := self._queues.get(chunk.request_id):
                 queue.put_nowait(chunk)
+        for rows in step.rows:
+            if queue := self._queues.get(rows.request_id):
+                queue.put_nowait(rows)
         for failed in step.failed:
             if queue := self._queues.get(failed.request_id):
                 queue.put_nowait(UmlError.from_dict(failed.error))

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from jupyter_uml.errors import (
@@ -22,7 +23,7 @@ from jupyter_uml.errors import (
 from jupyter_uml.loader.catalog import Catalog, CatalogEntry
 from jupyter_uml.loader.fit import available_memory, default_threads
 from jupyter_uml.loader.handle import EngineHandle, WorkerEngine
-from jupyter_uml.types import EffectiveSettings, LoadSettings, ModelSpec, ModelState, ModelStatus
+from jupyter_uml.types import CacheSettings, EffectiveSettings, LoadSettings, ModelSpec, ModelState, ModelStatus
 
 DRAIN_SECONDS = 30.0
 RESTART_WAIT = 20.0  # how long a request waits for a model that is coming back
@@ -59,8 +60,10 @@ class UniversalLoader:
     Loading and ending run in tasks of their own: a caller that is cancelled while it waits changes nothing.
     """
 
-    def __init__(self, catalog: Catalog | None = None) -> None:
+    def __init__(self, catalog: Catalog | None = None, cache: Callable[[], CacheSettings] = CacheSettings) -> None:
+        """`cache`: asked at each load where and how much a worker may cache."""
         self.catalog = catalog or Catalog()
+        self._cache = cache
         self._models: dict[str, _Managed] = {}
         self._begun: set[asyncio.Task[ModelStatus]] = set()  # loads that nobody waits for
         self._closed = False
@@ -211,7 +214,7 @@ class UniversalLoader:
         if entry.size_bytes > available:
             raise InsufficientMemory(entry.id, entry.size_bytes, available)
         threads = settings.n_threads or default_threads(entry.size_bytes)
-        spec = ModelSpec(entry.id, str(entry.path), replace(settings, n_threads=threads), available)
+        spec = ModelSpec(entry.id, str(entry.path), replace(settings, n_threads=threads), available, self._cache())
 
         def on_progress(fraction: float) -> None:
             managed.progress = fraction

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 from tornado.web import RequestHandler
-from traitlets import Bool, List, Unicode, default
+from traitlets import Bool, Int, List, Unicode, default
 
 from jupyter_uml import __version__
 from jupyter_uml.loader.catalog import Catalog, default_model_dir
 from jupyter_uml.loader.loader import UniversalLoader
+from jupyter_uml.loader.prompt_cache import DISK_BYTES, RAM_BYTES, default_cache_dir, prompt_cache
 from jupyter_uml.server.base import UnknownRouteHandler
 from jupyter_uml.server.keys import JUPYTER_USER, KeyRing
 from jupyter_uml.server.native import HealthHandler, LoadModelHandler, ModelHandler, ModelsHandler, UnloadModelHandler
@@ -80,6 +82,17 @@ class UMLApp(ExtensionApp):
         Unicode(),
         help="Folders searched for GGUF files, with their sub-folders, beside uml/models in Jupyter's data folder.",
     ).tag(config=True)
+    cache_dir = Unicode(
+        str(default_cache_dir()),
+        help="Folder in which computed prompts are kept, so that a cell that is run again after a restart answers at "
+        "once. Its files hold what was asked and answered and can be read by this user only. Empty: keep none.",
+    ).tag(config=True)
+    cache_ram = Int(RAM_BYTES, min=0, help="Bytes of computed prompts that each model keeps in memory, at most.").tag(
+        config=True
+    )
+    cache_disk = Int(DISK_BYTES, min=0, help="Bytes of computed prompts that are kept in `cache_dir`, at most.").tag(
+        config=True
+    )
     demo_model = Bool(True, help="Offer the small bundled model `demo`.").tag(config=True)
 
     @default("open_browser")
@@ -89,7 +102,9 @@ class UMLApp(ExtensionApp):
     def initialize_settings(self) -> None:
         logging.getLogger("jupyter_uml").parent = self.log  # what the loader tells stands in Jupyter's log
         folders = [default_model_dir(), *(Path(folder) for folder in self.model_dirs)]
-        self.service = Service(UniversalLoader(Catalog(folders, demo=self.demo_model)))
+        cache_dir = Path(self.cache_dir).expanduser() if self.cache_dir else None
+        cache = partial(prompt_cache, cache_dir, self.cache_ram, self.cache_disk)
+        self.service = Service(UniversalLoader(Catalog(folders, demo=self.demo_model), cache))
         self.keys = KeyRing()
 
     def initialize_handlers(self) -> None:

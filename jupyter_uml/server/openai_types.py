@@ -8,24 +8,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from jupyter_uml.server.native_types import ModelId, StrictBody
-from jupyter_uml.types import (
-    MAX_STOP_STRINGS,
-    Chunk,
-    GenerateRequest,
-    Message,
-    ModelStatus,
-    Role,
-    SamplingParams,
-    Usage,
-)
+from jupyter_uml.server.openai_logprobs import ChatLogprobs, LogprobWriter, TextLogprobs
+from jupyter_uml.server.sampling_types import SamplingBody
+from jupyter_uml.types import MAX_TOP_LOGPROBS, Chunk, GenerateRequest, Message, ModelStatus, Role, TokenLogprob, Usage
 
 MAX_MESSAGES = 4096
 MAX_PROMPT_TOKENS = 1 << 20
-_Finite = {"allow_inf_nan": False}
-StopString = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
 class TextPart(StrictBody):
@@ -54,82 +45,58 @@ class StreamOptions(StrictBody):
     include_obfuscation: bool = False
 
 
-class ResponseFormat(StrictBody):
-    type: Literal["text"]
-
-
-class _SamplingBody(StrictBody):
+class _CompletionBody(SamplingBody):
     """What chat and text completions share."""
 
     model: ModelId
     max_tokens: Annotated[int, Field(ge=1, le=1 << 24)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2, **_Finite)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1, **_Finite)] | None = None
-    top_k: Annotated[int, Field(ge=0, le=1 << 20)] | None = None
-    min_p: Annotated[float, Field(ge=0, le=1, **_Finite)] | None = None
-    seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)] | None = None
-    presence_penalty: Annotated[float, Field(ge=-2, le=2, **_Finite)] | None = None
-    frequency_penalty: Annotated[float, Field(ge=-2, le=2, **_Finite)] | None = None
-    repeat_penalty: Annotated[float, Field(gt=0, le=2, **_Finite)] | None = None
-    stop: StopString | Annotated[list[StopString], Field(max_length=MAX_STOP_STRINGS)] | None = None
     n: Annotated[int, Field(ge=1, le=1)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _whole_numbers(cls, value: Any) -> Any:
-        # 1 is a number to every JSON writer; strict pydantic wants 1.0 for a float and refuses 1.0 for an int.
-        return int(value) if isinstance(value, float) and value.is_integer() else value
-
-    def sampling(self, max_tokens: int | None) -> SamplingParams:
-        stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
-        return SamplingParams(
-            max_tokens=max_tokens,
-            temperature=self.temperature,
-            top_k=self.top_k,
-            top_p=self.top_p,
-            min_p=self.min_p,
-            seed=self.seed,
-            presence_penalty=self.presence_penalty or 0.0,
-            frequency_penalty=self.frequency_penalty or 0.0,
-            repeat_penalty=self.repeat_penalty if self.repeat_penalty is not None else 1.0,
-            stop=stop,
-        )
 
     @property
     def wants_usage(self) -> bool:
         return self.stream_options is not None and self.stream_options.include_usage
 
 
-class ChatCompletionRequest(_SamplingBody):
+class ChatCompletionRequest(_CompletionBody):
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
     max_completion_tokens: Annotated[int, Field(ge=1, le=1 << 24)] | None = None
-    response_format: ResponseFormat | None = None
     tool_choice: Literal["none"] | None = None
-    logprobs: Literal[False] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     store: Literal[False] | None = None
     metadata: dict[str, str] | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
 
+    @field_validator("top_logprobs")
+    @classmethod
+    def _needs_logprobs(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and not info.data.get("logprobs"):
+            raise ValueError("needs logprobs to be true")
+        return value
+
     def to_native(self, request_id: str, principal: str) -> GenerateRequest:
+        logprobs = (self.top_logprobs or 0) if self.logprobs else None
         return GenerateRequest(
             id=request_id,
             model=self.model,
             messages=tuple(message.to_native() for message in self.messages),
-            params=self.sampling(self.max_completion_tokens or self.max_tokens),
+            params=self.sampling(self.max_completion_tokens or self.max_tokens, logprobs),
             principal=principal,
+            **self.handling(),
         )
 
 
-class CompletionRequest(_SamplingBody):
+class CompletionRequest(_CompletionBody):
     prompt: (
         Annotated[str, Field(min_length=1)]
         | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1, max_length=MAX_PROMPT_TOKENS)]
         | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=1)]
     )
+    logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     echo: Literal[False] | None = None
     best_of: Annotated[int, Field(ge=1, le=1)] | None = None
 
@@ -143,8 +110,10 @@ class CompletionRequest(_SamplingBody):
             case tokens:
                 prompt = tuple(int(token) for token in tokens)
         default = 16  # OpenAI's, for this endpoint alone
-        params = self.sampling(self.max_tokens or default)
-        return GenerateRequest(request_id, self.model, prompt=prompt, params=params, principal=principal)
+        params = self.sampling(self.max_tokens or default, self.logprobs)
+        return GenerateRequest(
+            request_id, self.model, prompt=prompt, params=params, principal=principal, **self.handling()
+        )
 
 
 # --- answers ---------------------------------------------------------------------------------
@@ -154,6 +123,7 @@ class ChatForm:
     """`chat.completion` and its chunks."""
 
     prefix, whole, part = "chatcmpl-", "chat.completion", "chat.completion.chunk"
+    logprobs: type[LogprobWriter] = ChatLogprobs
 
     @staticmethod
     def first() -> dict[str, Any] | None:
@@ -172,6 +142,7 @@ class TextForm:
     """`text_completion`, whole and in chunks."""
 
     prefix, whole, part = "cmpl-", "text_completion", "text_completion"
+    logprobs: type[LogprobWriter] = TextLogprobs
 
     @staticmethod
     def first() -> dict[str, Any] | None:
@@ -194,12 +165,14 @@ class Answer:
 
     def __init__(self, form: Form, request: GenerateRequest, created: int) -> None:
         self._form = form
+        self._logprobs = form.logprobs()
         self._head = {"id": form.prefix + request.id, "created": created, "model": request.model}
 
     def whole(self, chunks: list[Chunk]) -> dict[str, Any]:
         last = chunks[-1]
         text = "".join(chunk.text for chunk in chunks)
-        choice = self._choice(self._form.message(text), last)
+        logprobs = tuple(token for chunk in chunks for token in chunk.logprobs)
+        choice = self._choice(self._form.message(text), last, logprobs)
         return {**self._head, "object": self._form.whole, "choices": [choice], **_figures(last)}
 
     def opening(self) -> dict[str, Any] | None:
@@ -207,7 +180,7 @@ class Answer:
         return None if first is None else self._part([self._choice(first)])
 
     def piece(self, chunk: Chunk) -> dict[str, Any]:
-        part = self._part([self._choice(self._form.delta(chunk.text), chunk)])
+        part = self._part([self._choice(self._form.delta(chunk.text), chunk, chunk.logprobs)])
         return {**part, "timings": _timings(chunk)} if chunk.timings else part
 
     def closing(self, last: Chunk) -> dict[str, Any]:
@@ -217,9 +190,12 @@ class Answer:
     def _part(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
         return {**self._head, "object": self._form.part, "choices": choices}
 
-    @staticmethod
-    def _choice(content: dict[str, Any], chunk: Chunk | None = None) -> dict[str, Any]:
-        choice = {"index": 0, **content, "logprobs": None, "finish_reason": chunk.finish_reason if chunk else None}
+    def _choice(
+        self, content: dict[str, Any], chunk: Chunk | None = None, tokens: tuple[TokenLogprob, ...] = ()
+    ) -> dict[str, Any]:
+        logprobs = self._logprobs.body(tokens) if tokens else None
+        reason = chunk.finish_reason if chunk else None
+        choice = {"index": 0, **content, "logprobs": logprobs, "finish_reason": reason}
         if chunk and chunk.stop_reason is not None:
             choice["stop_reason"] = chunk.stop_reason
         return choice
@@ -230,7 +206,14 @@ def usage_body(usage: Usage) -> dict[str, Any]:
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.total_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached_tokens,
+            "truncated_tokens": usage.truncated_tokens,
+        },
+        "completion_tokens_details": {
+            "accepted_prediction_tokens": usage.accepted_tokens,
+            "rejected_prediction_tokens": usage.drafted_tokens - usage.accepted_tokens,
+        },
     }
 
 

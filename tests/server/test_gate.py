@@ -191,7 +191,7 @@ def test_a_wrong_method_is_told(server: Server) -> None:
         (b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "max_tokens": 0}', "max_tokens"),
         (b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "max_tokens": true}', "max_tokens"),
         (b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "n": 1000000000}', "n"),
-        (b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "logit_bias": {"5": 1}}', "logit_bias"),
+        (b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "logit_bias": 5}', "logit_bias"),
         (b'{"model": "demo", "messages": [{"role": "user", "content": "x"}], "stop": [""]}', "stop.0"),
     ],
 )

@@ -7,12 +7,18 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+import jsonschema
 import openai
 import pytest
+from pydantic import ValidationError
 
+from jupyter_uml.server.openai_types import CompletionRequest
+from jupyter_uml.types import Grammar, SamplingParams
 from tests.conftest import Server, wait_until
 
 QUESTION = [{"role": "user", "content": "How do I load a model?"}]
@@ -97,7 +103,10 @@ def test_the_same_seed_gives_the_same_answer(sdk: openai.OpenAI) -> None:
     [
         ({"model": "nope"}, openai.NotFoundError),
         ({"temperature": 99}, openai.BadRequestError),
-        ({"logprobs": True}, openai.BadRequestError),
+        ({"top_logprobs": 3}, openai.BadRequestError),
+        ({"logit_bias": {"one": 1}}, openai.BadRequestError),
+        ({"logit_bias": {"999999": 1}}, openai.BadRequestError),
+        ({"response_format": {"type": "yaml"}}, openai.BadRequestError),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, openai.BadRequestError),
         ({"messages": []}, openai.BadRequestError),
     ],
@@ -109,6 +118,205 @@ def test_errors_are_the_sdks_own(sdk: openai.OpenAI, arguments: dict[str, object
     assert isinstance(error, openai.APIStatusError)
     assert error.body is not None
     assert set(error.body) >= {"message", "type", "param", "code"}  # type: ignore[call-overload]
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "kind": {"enum": ["cat", "dog"]},
+        "legs": {"type": "integer", "minimum": 0, "maximum": 8},
+        "sounds": {"type": "array", "items": {"type": "string", "maxLength": 6}, "maxItems": 2},
+    },
+    "required": ["kind", "legs", "sounds"],
+    "additionalProperties": False,
+}
+
+
+def json_schema(schema: Any, strict: bool = True) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "animal", "schema": schema, "strict": strict}}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_follows_its_schema(sdk: openai.OpenAI, stream: bool) -> None:
+    for seed in range(5):
+        answer = sdk.chat.completions.create(  # type: ignore[call-overload]
+            model="demo",
+            messages=QUESTION,
+            seed=seed,
+            temperature=1,
+            response_format=json_schema(SCHEMA),
+            stream=stream,
+        )
+        parts = [event.choices[0] for event in answer] if stream else answer.choices
+        text = "".join(p.delta.content or "" for p in parts) if stream else parts[0].message.content
+        jsonschema.validate(json.loads(text), SCHEMA)
+        assert parts[-1].finish_reason == "stop"
+
+
+def test_json_that_is_cut_says_so(sdk: openai.OpenAI) -> None:
+    answer = sdk.chat.completions.create(
+        model="demo",
+        messages=QUESTION,  # type: ignore[arg-type]
+        max_tokens=3,
+        response_format={"type": "json_object"},
+    )
+    assert answer.choices[0].finish_reason == "length"
+    assert (answer.choices[0].message.content or "").startswith("{")
+
+
+def test_a_schema_that_cannot_be_followed_names_its_field(sdk: openai.OpenAI) -> None:
+    unknown = {"type": "string", "format": "haiku"}
+    for stream in (False, True):
+        with pytest.raises(openai.BadRequestError) as caught:
+            sdk.chat.completions.create(  # type: ignore[call-overload]
+                model="demo", messages=QUESTION, response_format=json_schema(unknown), stream=stream
+            )
+        assert caught.value.param == "response_format"
+    lenient = json_schema({**unknown, "maxLength": 5}, strict=False)
+    answer = sdk.chat.completions.create(model="demo", messages=QUESTION, response_format=lenient)  # type: ignore[call-overload]
+    assert isinstance(json.loads(answer.choices[0].message.content), str)
+
+
+def test_other_grammars_are_a_field_of_their_own(sdk: openai.OpenAI) -> None:
+    def ask(**fields: Any) -> str:
+        answer = sdk.completions.create(model="demo", prompt="x", extra_body=fields)
+        return answer.choices[0].text
+
+    assert ask(grammar={"kind": "regex", "source": "[0-9]{3}"}).isdigit()
+    assert ask(grammar={"kind": "lark", "source": 'start: "yes" | "no"'}) in ("yes", "no")
+    for bad in ({"grammar": "root ::= x"}, {"grammar": {"kind": "regex", "source": "("}}):
+        with pytest.raises(openai.BadRequestError) as caught:
+            ask(**bad)
+        assert caught.value.param == "grammar"
+
+
+def test_log_probabilities_of_a_chat(sdk: openai.OpenAI) -> None:
+    arguments: dict[str, Any] = {"model": "demo", "messages": QUESTION, "temperature": 0, "max_tokens": 8}
+    whole = sdk.chat.completions.create(**arguments, logprobs=True, top_logprobs=3).choices[0]
+    assert whole.logprobs is not None
+    tokens = whole.logprobs.content or []
+    assert len(tokens) == 8
+    assert b"".join(bytes(token.bytes or ()) for token in tokens).decode() == whole.message.content
+    for token in tokens:
+        assert token.logprob <= 0
+        assert len(token.top_logprobs) == 3
+        assert token.top_logprobs[0].token == token.token  # greedy
+        assert token.top_logprobs[0].logprob == token.logprob >= token.top_logprobs[1].logprob
+    events = sdk.chat.completions.create(**arguments, logprobs=True, top_logprobs=3, stream=True)
+    streamed = [t for event in events for c in event.choices if c.logprobs for t in c.logprobs.content or []]
+    assert [token.token for token in streamed] == [token.token for token in tokens]
+    bare = sdk.chat.completions.create(**arguments, logprobs=True).choices[0].logprobs
+    assert bare is not None
+    assert all(token.top_logprobs == [] for token in bare.content or [])
+    assert sdk.chat.completions.create(**arguments).choices[0].logprobs is None
+
+
+def test_log_probabilities_of_a_text(sdk: openai.OpenAI) -> None:
+    arguments: dict[str, Any] = {"model": "demo", "prompt": "load a", "temperature": 0, "max_tokens": 5, "logprobs": 2}
+    whole = sdk.completions.create(**arguments).choices[0]
+    found = whole.logprobs
+    assert found is not None
+    assert found.tokens is not None
+    assert "".join(found.tokens) == whole.text
+    assert found.text_offset == [sum(map(len, found.tokens[:n])) for n in range(len(found.tokens))]
+    assert [len(top) for top in found.top_logprobs or []] == [2] * len(found.tokens)
+    assert found.token_logprobs == [
+        top[token] for top, token in zip(found.top_logprobs or [], found.tokens, strict=True)
+    ]
+    events = [event.choices[0].logprobs for event in sdk.completions.create(**arguments, stream=True)]
+    assert [offset for part in events if part for offset in part.text_offset or []] == found.text_offset
+
+
+def test_a_bias_forbids_a_token(sdk: openai.OpenAI) -> None:
+    """As many as there can be: the answer changes where its first token was among them."""
+    arguments: dict[str, Any] = {"model": "demo", "prompt": "load a", "temperature": 0, "max_tokens": 1}
+    first = sdk.completions.create(**arguments).choices[0].text
+    halves = [range(1024), range(1024, 2048)]
+    answers = {
+        sdk.completions.create(**arguments, logit_bias={str(token): -100 for token in half}).choices[0].text
+        for half in halves
+    }
+    assert len(answers) == 2
+    assert first in answers
+
+
+def test_usage_tells_what_was_left_out_and_guessed(sdk: openai.OpenAI) -> None:
+    usage = sdk.chat.completions.create(model="demo", messages=QUESTION, temperature=0).usage  # type: ignore[arg-type]
+    assert usage is not None
+    assert usage.prompt_tokens_details is not None
+    assert usage.prompt_tokens_details.model_extra == {"truncated_tokens": 0}
+    guessed = usage.completion_tokens_details
+    assert guessed is not None
+    assert guessed.accepted_prediction_tokens is not None
+    assert guessed.rejected_prediction_tokens is not None
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({}, {}),
+        ({"service_tier": "flex"}, {"priority": "batch"}),
+        ({"service_tier": "flex", "priority": "interactive"}, {"priority": "interactive"}),
+        ({"truncate": "middle", "context_shift": True}, {"truncate": "middle", "context_shift": True}),
+        ({"deterministic": True}, {"deterministic": True}),
+    ],
+)
+def test_how_a_request_is_handled(body: dict[str, Any], expected: dict[str, Any]) -> None:
+    native = CompletionRequest.model_validate({"model": "demo", "prompt": "x", **body}).to_native("1", "me")
+    plain = {"priority": "interactive", "truncate": None, "context_shift": False, "deterministic": False}
+    assert {name: getattr(native, name) for name in plain} == plain | expected
+
+
+def test_every_sampling_parameter_has_its_field() -> None:
+    given: dict[str, Any] = {
+        "temperature": 0.5, "top_k": 3, "top_p": 0.5, "min_p": 0.1, "seed": 1, "presence_penalty": 0.1,
+        "frequency_penalty": 0.2, "repeat_penalty": 1.1, "repeat_last_n": -1, "ignore_eos": True, "typical_p": 0.9,
+        "top_n_sigma": 1.0, "xtc_probability": 0.1, "xtc_threshold": 0.2, "dry_multiplier": 0.8, "dry_base": 2.0,
+        "dry_allowed_length": 3, "dry_penalty_last_n": 99, "mirostat": 2, "mirostat_tau": 4.0, "mirostat_eta": 0.2,
+        "dynatemp_range": 0.3, "dynatemp_exponent": 1.5,
+    }  # fmt: skip
+    other = {
+        "stop": ["a"], "max_tokens": 7, "logprobs": 2, "dry_sequence_breakers": ["x"], "logit_bias": {"5": -100},
+        "grammar": {"kind": "regex", "source": "a"},
+    }  # fmt: skip
+    native = CompletionRequest.model_validate({"model": "demo", "prompt": "x", **given, **other}).to_native("1", "me")
+    expected = SamplingParams(
+        **given,
+        stop=("a",),
+        max_tokens=7,
+        logprobs=2,
+        dry_sequence_breakers=("x",),
+        logit_bias=((5, -100),),
+        grammar=Grammar("regex", "a"),
+    )
+    assert native.params == expected
+    assert {field.name for field in fields(SamplingParams)} == given.keys() | other.keys()
+    empty = CompletionRequest.model_validate({"model": "demo", "prompt": "x"}).to_native("1", "me")
+    assert empty.params == SamplingParams(max_tokens=16)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("mirostat", 3),
+        ("xtc_probability", 1.1),
+        ("typical_p", 0),
+        ("repeat_last_n", 1 << 30),
+        ("dry_sequence_breakers", ["x"] * 17),
+        ("logprobs", 21),
+        ("logit_bias", {"01": 1}),
+        ("logit_bias", {"1": 101}),
+        ("logit_bias", {str(number): 1 for number in range(2000)}),
+        ("priority", "urgent"),
+        ("truncate", "end"),
+        ("response_format", {"type": "json_schema", "json_schema": {"name": "a b"}}),
+        ("response_format", {"type": "json_schema", "json_schema": {"name": "a", "schema": {"title": "x" * 200_000}}}),
+    ],
+)
+def test_fields_out_of_bounds_are_refused(field: str, value: Any) -> None:
+    with pytest.raises(ValidationError) as caught:
+        CompletionRequest.model_validate({"model": "demo", "prompt": "x", field: value})
+    assert caught.value.errors()[0]["loc"][0] == field
 
 
 def test_a_bad_key_is_an_authentication_error(server: Server) -> None:

@@ -1,0 +1,219 @@
+"""A model's context: KV cache and compute buffers, as llama.cpp sees them. What it would abort on is avoided here."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import llama_cpp
+import numpy as np
+import numpy.typing as npt
+
+from jupyter_uml.engine import llama_log
+from jupyter_uml.engine.model import KV_TYPES, Model
+from jupyter_uml.errors import EngineError, ModelLoadFailed
+from jupyter_uml.types import EffectiveSettings
+
+BATCH = 512  # tokens in one llama_decode, at most
+_ABORTED = 2  # llama_decode's status when the abort callback said so
+
+Logits = npt.NDArray[np.float32]  # (n_vocab,)
+
+# Quick calls keep the GIL: a busy Python thread would make each wait up to 5 ms to have it back.
+_quick = ctypes.PyDLL(llama_cpp.llama_cpp._lib._name)
+_logits_ith = _quick.llama_get_logits_ith
+_logits_ith.argtypes, _logits_ith.restype = [ctypes.c_void_p, ctypes.c_int32], ctypes.c_void_p
+_seq_rm = _quick.llama_memory_seq_rm
+_seq_rm.argtypes, _seq_rm.restype = [ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32, ctypes.c_int32], ctypes.c_bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Tokens of one sequence in a batch. The last `n_logits` of them are to be sampled from."""
+
+    slot: int
+    start: int  # position of the first token
+    tokens: list[int]
+    n_logits: int
+
+
+class Context:
+    """One stream of `n_ctx` tokens for each of `n_parallel` slots.
+
+    `n_ahead`: how many rows beside one for each slot may be sampled from in a batch. Only `stop` may be called from
+    another thread than the one that decodes.
+    """
+
+    def __init__(self, model: Model, settings: EffectiveSettings, n_ahead: int = 0) -> None:
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx = settings.n_ctx * settings.n_parallel
+        params.n_seq_max = settings.n_parallel
+        params.n_batch = params.n_ubatch = min(BATCH, params.n_ctx)
+        params.n_outputs_max = settings.n_parallel + n_ahead  # keeps the logits buffer small
+        params.n_threads = params.n_threads_batch = settings.n_threads
+        params.type_k = params.type_v = KV_TYPES[settings.kv_type][0]
+        params.kv_unified = False
+        llama_log.forget()
+        self.handle = llama_cpp.llama_init_from_model(model.handle, params)
+        if not self.handle:
+            raise ModelLoadFailed(f"{model.spec.id}: no context could be made: {llama_log.first_error()}.")
+        self.n_ctx, self.n_vocab = settings.n_ctx, model.n_vocab
+        self.batch_tokens = int(params.n_batch)
+        self.cuttable = not (
+            llama_cpp.llama_model_is_recurrent(model.handle) or llama_cpp.llama_model_is_hybrid(model.handle)
+        )
+        self.moving: set[int] = set()
+        self._memory = llama_cpp.llama_get_memory(self.handle)
+        self._buffers = _BatchBuffers(self.batch_tokens)
+        self._stop = _StopFlag(self.handle)
+
+    def close(self) -> None:
+        if self.handle:
+            llama_cpp.llama_free(self.handle)
+            self.handle = None
+
+    # --- computing ---
+
+    def decode(self, rows: Collection[Row], interruptible: Collection[str] = ()) -> list[Logits] | None:
+        """Run one batch; returns the logits to sample from, row by row. They are llama.cpp's own memory: the next
+        decode overwrites them. None: `stop` was called for one of `interruptible`; `computed` says how far it came.
+
+        Raises:
+            EngineError: llama.cpp refused the batch; the cells of its rows are undefined.
+        """
+        batch, sampled = self._buffers.fill(rows)
+        with self._stop.listening(interruptible):
+            status = llama_cpp.llama_decode(self.handle, batch)
+        self.moving.clear()
+        if status == _ABORTED:
+            return None
+        if status != 0:
+            raise EngineError(f"llama.cpp could not compute this batch (status {status}).", status=status)
+        return [self._logits(index) for index in sampled]
+
+    def stop(self, name: str) -> None:
+        """End the running `decode` within milliseconds if it listens to this name. For another thread."""
+        self._stop.call(name)
+
+    def computed(self, slot: int) -> int:
+        """How many tokens the slot's cells hold."""
+        return int(llama_cpp.llama_memory_seq_pos_max(self._memory, slot)) + 1
+
+    def _logits(self, index: int) -> Logits:
+        address = _logits_ith(self.handle, index)
+        return np.ctypeslib.as_array((ctypes.c_float * self.n_vocab).from_address(address))
+
+    # --- cells ---
+
+    def keep(self, slot: int, count: int) -> int:
+        """Forget all but the first `count` tokens of a slot; returns how many are kept (0 where a model can't cut)."""
+        if _seq_rm(self._memory, slot, count, -1):
+            return count
+        _seq_rm(self._memory, slot, -1, -1)
+        return 0
+
+    def copy(self, source: int, target: int) -> None:
+        """All cells of a slot; the bytes follow with the next decode."""
+        llama_cpp.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+        self.moving |= {source, target}
+
+    def save(self, slot: int) -> npt.NDArray[np.uint8] | None:
+        size = llama_cpp.llama_state_seq_get_size(self.handle, slot)
+        state = np.empty(size, np.uint8)
+        written = llama_cpp.llama_state_seq_get_data(self.handle, _bytes_pointer(state), size, slot)
+        return state if written == size else None
+
+    def load(self, slot: int, state: npt.NDArray[np.uint8] | memoryview | bytes) -> bool:
+        """Replace a slot's cells by saved ones; False if llama.cpp does not take them, and the slot is empty then."""
+        data = np.frombuffer(state, np.uint8)
+        self.keep(slot, 0)
+        if llama_cpp.llama_state_seq_set_data(self.handle, _bytes_pointer(data), data.size, slot):
+            return True
+        self.keep(slot, 0)
+        return False
+
+    def shift(self, slot: int, start: int, count: int) -> bool:
+        """Forget `count` tokens from position `start`, and move the later ones there; False where a model can't."""
+        if not (self.cuttable and llama_cpp.llama_memory_can_shift(self._memory)):
+            return False
+        _seq_rm(self._memory, slot, start, start + count)
+        llama_cpp.llama_memory_seq_add(self._memory, slot, start + count, -1, -count)
+        return True
+
+
+class _StopFlag:
+    """Ends a running `llama_decode` from another thread.
+
+    llama.cpp asks a callback again and again whether to go on. A callback in Python would have to wait for the GIL, so
+    it is a C function that everybody has: `strlen` of one byte and a zero is 1, true, where the byte is not zero.
+    """
+
+    def __init__(self, context: llama_cpp.llama_context_p) -> None:
+        self._byte = ctypes.create_string_buffer(2)
+        self._lock = threading.Lock()
+        self._names: Collection[str] = ()
+        strlen = ctypes.cast(ctypes.CDLL(None).strlen, llama_cpp.ggml_abort_callback)
+        self._callback = strlen  # must live as long as the context
+        llama_cpp.llama_set_abort_callback(context, strlen, ctypes.cast(self._byte, ctypes.c_void_p))
+
+    def listening(self, names: Collection[str]) -> _StopFlag:
+        self._next = names
+        return self
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._byte[0] = b"\0"
+            self._names = self._next
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._names = ()
+
+    def call(self, name: str) -> None:
+        with self._lock:
+            if name in self._names:
+                self._byte[0] = b"\1"
+
+
+def _bytes_pointer(array: npt.NDArray[np.uint8]) -> ctypes.Array[ctypes.c_uint8]:
+    return ctypes.cast(array.ctypes.data, ctypes.POINTER(ctypes.c_uint8))  # type: ignore[return-value]
+
+
+class _BatchBuffers:
+    """The arrays behind a `llama_batch`. They are numpy's, so `llama_batch_free` must never see them."""
+
+    def __init__(self, room: int) -> None:
+        self._token = np.zeros(room, np.int32)
+        self._pos = np.zeros(room, np.int32)
+        self._n_seq = np.ones(room, np.int32)
+        self._seq = np.zeros(room, np.int32)
+        self._logits = np.zeros(room, np.int8)
+        step = self._seq.itemsize
+        self._seq_pointers = (ctypes.POINTER(llama_cpp.llama_seq_id) * room)(
+            *(
+                ctypes.cast(self._seq.ctypes.data + i * step, ctypes.POINTER(llama_cpp.llama_seq_id))
+                for i in range(room)
+            )
+        )
+
+    def fill(self, rows: Iterable[Row]) -> tuple[llama_cpp.llama_batch, list[int]]:
+        end, sampled = 0, list[int]()
+        for row in rows:
+            begin, end = end, end + len(row.tokens)
+            self._token[begin:end] = row.tokens
+            self._pos[begin:end] = np.arange(row.start, row.start + len(row.tokens))
+            self._seq[begin:end] = row.slot
+            self._logits[begin:end] = 0
+            self._logits[end - row.n_logits : end] = 1
+            sampled += range(end - row.n_logits, end)
+        return llama_cpp.llama_batch(
+            n_tokens=end,
+            token=self._token.ctypes.data_as(ctypes.POINTER(llama_cpp.llama_token)),
+            embd=None,
+            pos=self._pos.ctypes.data_as(ctypes.POINTER(llama_cpp.llama_pos)),
+            n_seq_id=self._n_seq.ctypes.data_as(ctypes.POINTER(ctypes.c_int32)),
+            seq_id=self._seq_pointers,
+            logits=self._logits.ctypes.data_as(ctypes.POINTER(ctypes.c_int8)),
+        ), sampled

@@ -1,0 +1,42 @@
+"""The opt-in mode: the same request gives the same tokens, whatever else runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from jupyter_uml.types import Chunk, GenerateRequest, SamplingParams
+from tests.engine.engines import answer, make_engine, raw, run, story
+
+HOT = SamplingParams(temperature=1.5, top_k=0, top_p=1.0, min_p=0.0, seed=5, max_tokens=40, logprobs=0)
+
+
+def exact(chunks: list[Chunk]) -> list[tuple[int, float]]:
+    """Each token with its log-probability to the last bit: equal only if the logits are."""
+    return [(each.chosen.token, each.chosen.logprob) for chunk in chunks for each in chunk.logprobs]
+
+
+def request() -> GenerateRequest:
+    return raw(story(700), HOT, deterministic=True)
+
+
+@pytest.mark.parametrize("others", [1, 3])
+def test_the_same_request_gives_the_same_bits_whatever_else_runs(others: int) -> None:
+    engine = make_engine(n_parallel=4)
+    alone = exact(answer(engine, request()))
+    assert len(alone) == 40
+    assert exact(answer(engine, request())) == alone, "with its prompt in the cache"
+    again = request()
+    for number in range(others):
+        engine.add(raw(story(300 + 50 * number, seed=number), SamplingParams(temperature=0, max_tokens=60)))
+    for _ in range(5):
+        engine.step()
+    engine.add(again)
+    assert exact(run(engine)[again.id]) == alone, "among others"
+    engine.costs.add_prefill(64, 1.0)
+    longer = raw([*story(600), *story(50, seed=9)], HOT, deterministic=True)
+    answer(engine, longer)
+    assert exact(answer(engine, request())) == alone, "after one that shares its beginning"
+    engine.close()
+    fresh = make_engine(n_parallel=2)
+    assert exact(answer(fresh, request())) == alone, "in another engine"
+    fresh.close()

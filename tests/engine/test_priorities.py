@@ -1,0 +1,62 @@
+"""Who waits for whom: interactive before batch, and no principal before another by numbers alone."""
+
+from __future__ import annotations
+
+from jupyter_uml.engine.engine import Engine
+from jupyter_uml.engine.state_store import StateStore
+from jupyter_uml.types import Chunk, GenerateRequest, SamplingParams
+from tests.engine.engines import answer, chat, make_engine, raw, story, text
+
+LONG = SamplingParams(temperature=0, max_tokens=60, ignore_eos=True)
+
+
+def finished(engine: Engine) -> tuple[list[str], dict[str, str]]:
+    """Step until there is nothing to do: the requests in the order of their ends, and their answers."""
+    order, texts = list[str](), dict[str, str]()
+    while engine.busy:
+        for output in engine.step():
+            assert isinstance(output, Chunk)
+            texts[output.request_id] = texts.get(output.request_id, "") + output.text
+            if output.finish_reason is not None:
+                order.append(output.request_id)
+    return order, texts
+
+
+def test_an_interactive_request_takes_the_place_of_a_batch_request_which_loses_nothing() -> None:
+    for store in (StateStore(64 << 20, None, 0), None):  # brought back from memory, or computed again
+        engine = make_engine(store=store, n_parallel=1)
+        expected = text(answer(engine, raw(story(200), LONG, principal="alone")))
+        batch = raw(story(200), LONG, priority="batch")
+        engine.add(batch)
+        early = [output for _ in range(12) for output in engine.step() if isinstance(output, Chunk)]
+        shown = "".join(chunk.text for chunk in early)
+        assert sum(chunk.tokens for chunk in early) > 5
+        person = chat("Who are you?")
+        engine.add(person)
+        order, texts = finished(engine)
+        assert order == [person.id, batch.id]
+        assert shown + texts[batch.id] == expected
+        engine.close()
+
+
+def test_interactive_requests_do_not_displace_each_other() -> None:
+    engine = make_engine(n_parallel=1)
+    first, second = raw(story(50), LONG), chat("Who are you?")
+    engine.add(first)
+    engine.step()
+    engine.add(second)
+    assert finished(engine)[0] == [first.id, second.id]
+    engine.close()
+
+
+def test_one_users_flood_does_not_hold_up_another_user() -> None:
+    engine = make_engine(n_parallel=1)
+    flood = [chat("Who are you?", principal="ann") for _ in range(10)]
+    for request in flood:
+        engine.add(request)
+    engine.step()
+    single: GenerateRequest = chat("Hello!", principal="bob")
+    engine.add(single)
+    order, _ = finished(engine)
+    assert order.index(single.id) <= 1
+    engine.close()
