@@ -27,7 +27,7 @@ from jupyter_uml.types import (
     SideRequest,
 )
 
-PROTOCOL = 1
+PROTOCOL = 2
 HEADER = struct.Struct("!I")
 MAX_FRAME = 256 << 20  # bytes; a longer frame means that the stream is out of step
 

@@ -200,6 +200,14 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Lora:
+    """A LoRA adapter of the catalog, and how strongly it is applied."""
+
+    id: str
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class LoadSettings:
     """What a caller may ask for when a model is loaded. None: the loader or the model's file decides."""
 
@@ -208,6 +216,8 @@ class LoadSettings:
     n_threads: int | None = None
     n_gpu_layers: int | None = None
     kv_type: KvType | None = None
+    draft_model: str | None = None  # id of a smaller model of the same family, which guesses ahead
+    lora: tuple[Lora, ...] | None = None
 
     def asked(self) -> dict[str, Any]:
         """Only the fields that were given."""
@@ -243,6 +253,7 @@ class ModelSpec:
     memory_limit: int | None = None  # bytes that the load may take; None: not limited
     cache: CacheSettings = field(default_factory=CacheSettings)
     lora: tuple[LoraFile, ...] = ()
+    draft_path: str | None = None  # the draft model's file
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +265,8 @@ class EffectiveSettings:
     n_threads: int
     n_gpu_layers: int
     kv_type: KvType
+    draft_model: str | None = None
+    lora: tuple[Lora, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +303,9 @@ class ModelStatus:
         """The inverse of `dataclasses.asdict`; fields of a newer server are passed over."""
         known = {f.name: row[f.name] for f in fields(cls) if f.name in row}
         if known.get("settings"):
-            known["settings"] = EffectiveSettings(**known["settings"])
+            settings = dict(known["settings"])
+            settings["lora"] = tuple(Lora(**lora) for lora in settings.get("lora", ()))
+            known["settings"] = EffectiveSettings(**settings)
         if known.get("info"):
             known["info"] = ModelInfo(**known["info"])
         return cls(**known)

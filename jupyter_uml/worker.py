@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from jupyter_uml import ipc
+from jupyter_uml.engine.draft_model import DraftModel
+from jupyter_uml.engine.drafting import Drafting
 from jupyter_uml.engine.engine import Engine, Failure, Output
 from jupyter_uml.engine.fingerprint import file_sha256
 from jupyter_uml.engine.model import Model
@@ -101,7 +103,7 @@ class Worker:
         try:
             model = Model(message.spec, _Throttled(self._send))
             settings = model.fit(message.spec.settings, message.spec.memory_limit)
-            engine = Engine(model, settings, _store(message.spec, settings), message.spec.cache.worth_seconds)
+            engine = _engine(model, settings)
         except UmlError as error:
             self._send(ipc.LoadFailed(error.to_dict()))
             sys.exit(0)
@@ -146,13 +148,23 @@ def _handle(engine: Engine, message: ipc.ToWorker) -> list[Output]:
     return []
 
 
+def _engine(model: Model, settings: EffectiveSettings) -> Engine:
+    spec = model.spec
+    engine = Engine(model, settings, _store(spec, settings), spec.cache.worth_seconds)
+    if spec.draft_path is not None:
+        engine.drafting = Drafting(DraftModel(spec.draft_path, model, settings))
+    return engine
+
+
 def _store(spec: ModelSpec, settings: EffectiveSettings) -> StateStore:
+    """Saved states belong to what computed them: file, adapters, build and types."""
     cache = spec.cache
     folder = Path(cache.folder) if cache.folder else None
     store = StateStore(cache.ram_bytes, folder, cache.disk_bytes)
     if folder is not None:
         build = f"{version('llama-cpp-python')} {settings.kv_type} {settings.n_gpu_layers > 0}"
-        store.open(lambda: f"{file_sha256(Path(spec.path), folder)} {build}")
+        files = [(Path(spec.path), 1.0), *((Path(file.path), file.scale) for file in spec.lora)]
+        store.open(lambda: " ".join([build, *(f"{file_sha256(path, folder)} {scale}" for path, scale in files)]))
     return store
 
 

@@ -64,6 +64,7 @@ class Context:
         self.cuttable = not (
             llama_cpp.llama_model_is_recurrent(model.handle) or llama_cpp.llama_model_is_hybrid(model.handle)
         )
+        self.states_cuttable = self.cuttable and not llama_cpp.llama_model_n_swa(model.handle)
         self.moving: set[int] = set()
         self._memory = llama_cpp.llama_get_memory(self.handle)
         self._buffers = _BatchBuffers(self.batch_tokens)

@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from jupyter_uml.engine.context import Context, Logits, Row
+from jupyter_uml.engine.drafting import Drafting
 from jupyter_uml.engine.kv_cache import KvCache, Place, Wait
 from jupyter_uml.engine.lora import Adapters
 from jupyter_uml.engine.model import Model
@@ -67,6 +68,7 @@ class Engine:
         self._line = WaitingLine[Sequence]()
         self._running: list[Sequence] = []
         self._acceptance = Acceptance()
+        self.drafting: Drafting | None = None
 
     @property
     def busy(self) -> bool:
@@ -88,7 +90,7 @@ class Engine:
             text=TextStream(request.params.stop),
             sampler=Sampler(self.model, request.params, prompt.tokens),
         )
-        if not self._context.cuttable:
+        if not self._context.states_cuttable:
             sequence.checkpoint = sequence.n_prompt - 1
         self._line.come(sequence)
 
@@ -122,6 +124,8 @@ class Engine:
         for sequence in [*self._running, *self._line]:
             sequence.sampler.close()
         self._store.close(timeout=2.0)
+        if self.drafting is not None:
+            self.drafting.close()
         self.side.close()
         self._context.close()
         self.model.close()
@@ -216,6 +220,9 @@ class Engine:
             if last and sequence.decoding and sequence.speculator is not None:
                 room = min(MAX_AHEAD, self._room(sequence) - 1)
                 sequence.drafts = sequence.speculator.propose(room, self.costs, len(batch) - 1)
+                sequence.by_model = not sequence.drafts and self.drafting is not None and len(batch) == 1 and room > 0
+                if sequence.by_model and self.drafting is not None and sequence.slot is not None:
+                    sequence.drafts = self.drafting.propose(sequence.slot, sequence.tokens, room, self.costs)
 
     def _learn(self, batch: Batch[Sequence], rows: list[Row], seconds: float) -> None:
         tokens = sum(len(row.tokens) for row in rows)
@@ -263,7 +270,10 @@ class Engine:
         sequence.drafted += len(drafts)
         sequence.accepted += right
         sequence.computed += right
-        sequence.speculator.judge(len(drafts), right)
+        if sequence.by_model and self.drafting is not None:
+            self.drafting.judge(len(drafts), right)
+        else:
+            sequence.speculator.judge(len(drafts), right)
         self._context.keep(sequence.slot, sequence.computed)
 
     # --- answers ---

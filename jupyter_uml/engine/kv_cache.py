@@ -38,6 +38,11 @@ class Memory(Protocol):
         ...
 
     @property
+    def states_cuttable(self) -> bool:
+        """The same of a saved state: of sliding windows, llama.cpp saves only what the end still sees."""
+        ...
+
+    @property
     def moving(self) -> set[int]:
         """Slots whose cells are copied with the next decode: until then they must be neither saved nor loaded."""
         ...
@@ -231,7 +236,7 @@ class KvCache:
         state = self._memory.save(index)
         if state is not None:
             disk = self._worth_disk(len(tokens))
-            self._store.put(principal, tokens, state, cuttable=self._memory.cuttable, disk=disk)
+            self._store.put(principal, tokens, state, cuttable=self._memory.states_cuttable, disk=disk)
 
     def _new(self, slot: _Slot, *, disk: bool) -> int:
         """Tokens of a slot that the store does not hold."""

@@ -188,4 +188,6 @@ class Model:
             n_threads=asked.n_threads or 1,
             n_gpu_layers=asked.n_gpu_layers or 0,
             kv_type=kv_type,
+            draft_model=asked.draft_model,
+            lora=asked.lora or (),
         )

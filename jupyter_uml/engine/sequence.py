@@ -36,6 +36,7 @@ class Sequence:
     shifted: bool = False  # the oldest tokens were forgotten: its cells are of no use to others
     urgent: bool = False  # an interactive request waits for its prefill
     drafts: list[int] = field(default_factory=list)
+    by_model: bool = False  # the draft model made the drafts
     generated: int = 0
     drafted: int = 0
     accepted: int = 0

@@ -18,7 +18,7 @@ from jupyter_uml.kernel.options import HELP, parse_cell, parse_line
 from jupyter_uml.kernel.quiet_error import UmlMagicError
 from jupyter_uml.kernel.session import announce_activity, shared_client
 
-_SETTINGS = ("n_ctx", "n_parallel", "n_threads", "n_gpu_layers", "kv_type")
+_SETTINGS = ("n_ctx", "n_parallel", "n_threads", "n_gpu_layers", "kv_type", "draft_model")
 
 
 def register(shell: InteractiveShell) -> None:

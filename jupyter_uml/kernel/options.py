@@ -14,7 +14,7 @@ VERBS = ("models", "status", "help", "load", "unload")
 HELP = """\
 %uml models                  the models there are, and their state
 %uml load NAME               load one  [--n-ctx N] [--n-parallel N] [--n-threads N] [--n-gpu-layers N]
-                                       [--kv-type f16|q8_0|q4_0]
+                                       [--kv-type f16|q8_0|q4_0] [--draft-model NAME]
 %uml unload NAME             give its memory back  [--force: end the answers under way]
 %uml status                  what is loaded, its memory and speed
 
@@ -62,6 +62,7 @@ def _line_parser() -> _Parser:
     for name in ("--n-ctx", "--n-parallel", "--n-threads", "--n-gpu-layers"):
         load.add_argument(name, type=_whole)
     load.add_argument("--kv-type", choices=get_args(KvType))
+    load.add_argument("--draft-model", metavar="NAME")
     unload = verbs.add_parser("unload")
     unload.add_argument("model", metavar="NAME")
     unload.add_argument("--force", action="store_true")

@@ -7,7 +7,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from jupyter_uml.errors import (
     EngineError,
@@ -23,7 +23,15 @@ from jupyter_uml.errors import (
 from jupyter_uml.loader.catalog import Catalog, CatalogEntry
 from jupyter_uml.loader.fit import available_memory, default_threads
 from jupyter_uml.loader.handle import EngineHandle, WorkerEngine
-from jupyter_uml.types import CacheSettings, EffectiveSettings, LoadSettings, ModelSpec, ModelState, ModelStatus
+from jupyter_uml.types import (
+    CacheSettings,
+    EffectiveSettings,
+    LoadSettings,
+    LoraFile,
+    ModelSpec,
+    ModelState,
+    ModelStatus,
+)
 
 DRAIN_SECONDS = 30.0
 RESTART_WAIT = 20.0  # how long a request waits for a model that is coming back
@@ -211,10 +219,8 @@ class UniversalLoader:
         identity = _identity(entry)
         if identity is None:
             raise ModelLoadFailed(f"The file of {entry.id} is gone or cannot be read.")
-        if entry.size_bytes > available:
-            raise InsufficientMemory(entry.id, entry.size_bytes, available)
         threads = settings.n_threads or default_threads(entry.size_bytes)
-        spec = ModelSpec(entry.id, str(entry.path), replace(settings, n_threads=threads), available, self._cache())
+        spec = self._spec(entry, replace(settings, n_threads=threads), available)
 
         def on_progress(fraction: float) -> None:
             managed.progress = fraction
@@ -226,6 +232,22 @@ class UniversalLoader:
                 managed.bad_file = identity
             raise
         log.info("loaded %s in %.1f s (pid %s)", entry.id, time.monotonic() - started, managed.engine.pid)
+
+    def _spec(self, entry: CatalogEntry, settings: LoadSettings, available: int) -> ModelSpec:
+        """All that the worker needs to know; what belongs to the model is looked up among the catalog's files, too."""
+        draft = self.catalog.get(settings.draft_model) if settings.draft_model else None
+        needed = entry.size_bytes + (draft.size_bytes if draft else 0)
+        if needed > available:
+            raise InsufficientMemory(entry.id, needed, available)
+        return ModelSpec(
+            entry.id,
+            str(entry.path),
+            settings,
+            available - (draft.size_bytes if draft else 0),
+            self._cache(),
+            tuple(LoraFile(lora.id, str(self.catalog.get(lora.id).path), lora.scale) for lora in settings.lora or ()),
+            str(draft.path) if draft else None,
+        )
 
     async def _end_one(self, managed: _Managed, reason: GenerationAborted | None) -> None:
         """Call off the load or end the worker; with a `reason` without waiting for answers under way."""
@@ -318,10 +340,10 @@ class UniversalLoader:
 
 def _satisfied(running: EffectiveSettings, asked: LoadSettings) -> bool:
     """Whether a running engine gives what is asked for; a longer context than asked for is good enough."""
-    wanted = asked.asked()
+    wanted, given = asked.asked(), asdict(running)
     if wanted.pop("n_ctx", 0) > running.n_ctx or wanted.pop("n_parallel", 0) > running.n_parallel:
         return False
-    return all(getattr(running, name) == value for name, value in wanted.items())
+    return all(given[name] == value for name, value in wanted.items())
 
 
 def _check_bounds(asked: LoadSettings) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from jupyter_uml.types import KvType, LoadSettings
+from jupyter_uml.types import KvType, LoadSettings, Lora
 
 ModelId = Annotated[str, Field(min_length=1, max_length=256)]  # looked up among the catalog's, never a path
 
@@ -17,6 +17,11 @@ class StrictBody(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())
 
 
+class LoraBody(StrictBody):
+    id: ModelId
+    scale: Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)] = 1.0
+
+
 class LoadModelRequest(StrictBody):
     model: ModelId
     n_ctx: Annotated[int, Field(ge=16, le=1 << 24)] | None = None
@@ -24,10 +29,20 @@ class LoadModelRequest(StrictBody):
     n_threads: Annotated[int, Field(ge=1, le=512)] | None = None
     n_gpu_layers: Annotated[int, Field(ge=-1, le=1000)] | None = None
     kv_type: KvType | None = None
+    draft_model: ModelId | None = None
+    lora: Annotated[list[LoraBody], Field(max_length=16)] | None = None
     wait: bool = True
 
     def settings(self) -> LoadSettings:
-        return LoadSettings(self.n_ctx, self.n_parallel, self.n_threads, self.n_gpu_layers, self.kv_type)
+        return LoadSettings(
+            self.n_ctx,
+            self.n_parallel,
+            self.n_threads,
+            self.n_gpu_layers,
+            self.kv_type,
+            self.draft_model,
+            None if self.lora is None else tuple(Lora(lora.id, lora.scale) for lora in self.lora),
+        )
 
 
 class UnloadModelRequest(StrictBody):

@@ -16,7 +16,7 @@ class Cells:
     """A `Memory` that holds the very tokens. Copies take effect with the next decode, as in llama.cpp."""
 
     def __init__(self, n_slots: int, *, cuttable: bool = True) -> None:
-        self.cuttable = cuttable
+        self.cuttable = self.states_cuttable = cuttable
         self.slots: list[list[int]] = [[] for _ in range(n_slots)]
         self.moving: set[int] = set()
         self.copies = self.loads = 0
