@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import llama_cpp
 import numpy as np
@@ -17,6 +18,7 @@ from jupyter_uml.errors import EngineError, ModelLoadFailed
 from jupyter_uml.types import EffectiveSettings
 
 BATCH = 512  # tokens in one llama_decode, at most
+FILLED = 3  # idle slots between two busy ones that are decoded with them
 _ABORTED = 2  # llama_decode's status when the abort callback said so
 
 Logits = npt.NDArray[np.float32]  # (n_vocab,)
@@ -77,17 +79,25 @@ class Context:
 
     # --- computing ---
 
-    def decode(self, rows: Collection[Row], interruptible: Collection[str] = ()) -> list[Logits] | None:
+    def decode(
+        self, rows: Sequence[Row], interruptible: Collection[str] = (), idle: Collection[int] = ()
+    ) -> list[Logits] | None:
         """Run one batch; returns the logits to sample from, row by row. They are llama.cpp's own memory: the next
         decode overwrites them. None: `stop` was called for one of `interruptible`; `computed` says how far it came.
+
+        llama.cpp computes rows of neighbouring slots, in ascending order, together, and reads all weights again after
+        each hole. A row more is much cheaper, so slots of `idle` fill small holes; they keep what they hold.
 
         Raises:
             EngineError: llama.cpp refused the batch; the cells of its rows are undefined.
         """
-        batch, sampled = self._buffers.fill(rows)
+        fillers = self._fillers(rows, idle) if idle and self.cuttable else []
+        batch, sampled = self._buffers.fill(sorted([*rows, *fillers], key=_by_slot) if fillers else rows)
         with self._stop.listening(interruptible):
             status = llama_cpp.llama_decode(self.handle, batch)
         self.moving.clear()
+        for row in fillers:
+            self.keep(row.slot, row.start)
         if status == _ABORTED:
             return None
         if status != 0:
@@ -101,6 +111,12 @@ class Context:
     def computed(self, slot: int) -> int:
         """How many tokens the slot's cells hold."""
         return int(llama_cpp.llama_memory_seq_pos_max(self._memory, slot)) + 1
+
+    def _fillers(self, rows: Sequence[Row], idle: Collection[int]) -> list[Row]:
+        holes = ((first.slot + 1, second.slot) for first, second in pairwise(rows))
+        slots = [slot for begin, end in holes if end - begin <= FILLED for slot in range(begin, end)]
+        starts = {slot: self.computed(slot) for slot in slots if slot in idle}
+        return [Row(slot, start, [0], 0) for slot, start in starts.items() if start < self.n_ctx]
 
     def _logits(self, index: int) -> Logits:
         address = _logits_ith(self.handle, index)
@@ -176,6 +192,10 @@ class _StopFlag:
         with self._lock:
             if name in self._names:
                 self._byte[0] = b"\1"
+
+
+def _by_slot(row: Row) -> int:
+    return row.slot
 
 
 def _bytes_pointer(array: npt.NDArray[np.uint8]) -> ctypes.Array[ctypes.c_uint8]:

@@ -202,7 +202,7 @@ class Engine:
         copied = bool(self._context.moving)
         started = time.monotonic()
         try:
-            logits = self._context.decode(rows, _interruptible(batch))
+            logits = self._context.decode(rows, _interruptible(batch), self._cache.idle if len(rows) > 1 else ())
         except EngineError as error:
             return [self._fail(piece.sequence, error) for piece in batch]
         if logits is None:

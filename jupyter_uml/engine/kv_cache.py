@@ -168,10 +168,9 @@ class KvCache:
         """How the latest sequence that begins with all of `tokens` went on."""
         return self._trees[principal].continuation(tokens, count)
 
-    def remembered(self, index: int) -> int:
-        """How many tokens an idle slot holds; 0 for a busy one."""
-        slot = self._slots[index]
-        return len(slot.tokens) if slot.owner is None else 0
+    @property
+    def idle(self) -> list[int]:
+        return [slot.index for slot in self._slots if slot.owner is None]
 
     # --- looking ---
 
