@@ -32,7 +32,7 @@ help:
 	@echo 'make lab       JupyterLab with the quickstart notebook and the demo model (LAB_ARGS="--port 9000")'
 	@echo 'make test      everything that is checked: lint, types, unit, sidebar, notebooks, browser; each is a target, too'
 	@echo 'make pictures  takes the screenshots of README again'
-	@echo 'make bench     measures speed (BENCH_ARGS=…)'
+	@echo 'make bench     measures speed (BENCH_ARGS="--llama-server path/to/llama-server", or --help)'
 	@echo 'make clean     removes what was built; the environment in $(VENV) stays'
 	@echo 'PYTHON=…       the Python that makes $(VENV) ($(PYTHON))'
 
@@ -45,7 +45,7 @@ lab: $(VENV)/.lab
 	@mkdir -p "$$JUPYTERLAB_SETTINGS_DIR/$(dir $(NOTICE))" && echo '{"fetchNews": "false"}' > "$$JUPYTERLAB_SETTINGS_DIR/$(NOTICE)"
 	@if [ "$$(id -u)" = 0 ]; then root=--allow-root; fi; exec $(PY) -m jupyterlab $(NOTEBOOK) $$root $(LAB_ARGS)
 
-bench: $(VENV)/.test
+bench: $(VENV)/.bench
 	$(PY) tests/bench/run.py $(BENCH_ARGS)
 
 # --- Checks -----------------------------------------------------------------------------------------------------------
@@ -102,6 +102,10 @@ $(VENV)/.test: $(VENV)/.lab
 	$(PIP) install -e '.[test]'
 	@touch $@
 
+$(VENV)/.bench: $(VENV)/.test
+	$(PIP) install -e '.[bench]'
+	@touch $@
+
 # Everything that is missing, in one go and before anything is installed.
 tools:
 	@missing=; need() { missing=1; echo "make: $$1" >&2; }; \
@@ -133,5 +137,5 @@ node:
 
 clean:
 	rm -rf dist jupyter_uml/labextension labextension/lib labextension/build labextension/node_modules
-	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results $(VENV)/.lab $(VENV)/.test
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results $(VENV)/.lab $(VENV)/.test $(VENV)/.bench
 	find jupyter_uml tests -name __pycache__ -type d -prune -exec rm -rf {} +

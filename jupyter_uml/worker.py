@@ -16,7 +16,6 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO
@@ -33,6 +32,7 @@ from jupyter_uml.errors import EngineError, UmlError
 from jupyter_uml.types import Chunk, EffectiveSettings, ModelSpec, Rows
 
 _PR_SET_PDEATHSIG = 1
+_LAST_WRITES_SECONDS = 1.2  # what the parent allows before it kills, less some
 _PROGRESS_INTERVAL = 0.05  # seconds between two reports
 
 
@@ -63,6 +63,8 @@ class Worker:
             traceback.print_exc()
             sys.stderr.flush()
             os._exit(1)
+        if self._engine is not None:
+            self._engine.save(_LAST_WRITES_SECONDS)
         os._exit(0)
 
     def _receive(self, message: ipc.ToWorker) -> None:
@@ -71,22 +73,33 @@ class Worker:
             case ipc.Add(request) if request.params.grammar is not None and engine is not None:
                 self._preparing.add(request.id)
                 self._preparer.submit(self._prepare, engine, message)
-            case ipc.Abort(request_id) if request_id in self._preparing:
-                self._preparing.discard(request_id)
+            case ipc.Abort(request_id) if self._taken(request_id):
+                pass
             case ipc.Abort(request_id) if engine is not None:
-                self._inbox.put(message)
                 engine.interrupt(request_id)  # the loop may be deep in a prefill
+                self._inbox.put(message)
             case _:
                 self._inbox.put(message)
 
     def _prepare(self, engine: Engine, message: ipc.Add) -> None:
         """Compile a grammar, which may take seconds, while the loop goes on with everybody's answers."""
         request = message.request
-        with suppress(UmlError):  # the engine finds the same fault, and tells it
+        try:
             prepare(engine.model, request.params)
-        if request.id in self._preparing:
-            self._preparing.discard(request.id)
+        except UmlError:
+            pass  # the engine finds the same fault, and tells it
+        except BaseException:  # the engine meets it, too, and ends the request
+            traceback.print_exc()
+        if self._taken(request.id):
             self._inbox.put(message)
+
+    def _taken(self, request_id: str) -> bool:
+        """Whether the request is still being prepared; of two threads that ask, one gets it."""
+        try:
+            self._preparing.remove(request_id)
+        except KeyError:
+            return False
+        return True
 
     def run(self) -> None:
         self._send(ipc.Ready(ipc.PROTOCOL, os.getpid(), f"llama-cpp-python {version('llama-cpp-python')}"))

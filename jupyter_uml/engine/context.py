@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,7 +19,10 @@ from jupyter_uml.errors import EngineError, ModelLoadFailed
 from jupyter_uml.types import EffectiveSettings
 
 BATCH = 512  # tokens in one llama_decode, at most
+_SCORES_BYTES = 64 << 20  # attention scores of a batch; a batch is made smaller rather than this larger
+_SMALLEST_BATCH = 64  # tokens; on a CPU more of them at once are hardly faster
 FILLED = 3  # idle slots between two busy ones that are decoded with them
+_REFUSED = -1  # before anything was done
 _ABORTED = 2  # llama_decode's status when the abort callback said so
 
 Logits = npt.NDArray[np.float32]  # (n_vocab,)
@@ -52,7 +56,11 @@ class Context:
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = settings.n_ctx * settings.n_parallel
         params.n_seq_max = settings.n_parallel
-        params.n_batch = params.n_ubatch = min(BATCH, params.n_ctx)
+        flash = settings.n_gpu_layers != 0 or settings.kv_type != "f16"
+        params.flash_attn_type = (
+            llama_cpp.LLAMA_FLASH_ATTN_TYPE_AUTO if flash else llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        )
+        params.n_batch = params.n_ubatch = min(params.n_ctx, BATCH if flash else _batch(model, settings.n_ctx))
         params.n_outputs_max = settings.n_parallel + n_ahead  # keeps the logits buffer small
         params.n_threads = params.n_threads_batch = settings.n_threads
         params.type_k = params.type_v = KV_TYPES[settings.kv_type][0]
@@ -68,6 +76,7 @@ class Context:
         )
         self.states_cuttable = self.cuttable and not llama_cpp.llama_model_n_swa(model.handle)
         self.moving: set[int] = set()
+        self._shifting = False
         self._memory = llama_cpp.llama_get_memory(self.handle)
         self._buffers = _BatchBuffers(self.batch_tokens)
         self._stop = _StopFlag(self.handle)
@@ -93,20 +102,30 @@ class Context:
         """
         fillers = self._fillers(rows, idle) if idle and self.cuttable else []
         batch, sampled = self._buffers.fill(sorted([*rows, *fillers], key=_by_slot) if fillers else rows)
-        with self._stop.listening(interruptible):
+        # A shift of cells is part of this decode: cut short, it would be done twice.
+        with self._stop.listening(() if self._shifting else interruptible):
             status = llama_cpp.llama_decode(self.handle, batch)
-        self.moving.clear()
+        self._shifting = False
+        if status != _REFUSED:
+            self.moving.clear()
         for row in fillers:
             self.keep(row.slot, row.start)
         if status == _ABORTED:
+            if not self.cuttable:  # a recurrent state was overwritten in part, and llama.cpp does not say so
+                for row in rows:
+                    self.keep(row.slot, 0)
             return None
         if status != 0:
             raise EngineError(f"llama.cpp could not compute this batch (status {status}).", status=status)
         return [self._logits(index) for index in sampled]
 
     def stop(self, name: str) -> None:
-        """End the running `decode` within milliseconds if it listens to this name. For another thread."""
+        """End the `decode` that listens to this name, now or the next, within milliseconds. For another thread."""
         self._stop.call(name)
+
+    def stopped(self, name: str) -> None:
+        """What `stop` was called for has been done: forget the name."""
+        self._stop.forget(name)
 
     def computed(self, slot: int) -> int:
         """How many tokens the slot's cells hold."""
@@ -116,7 +135,8 @@ class Context:
         holes = ((first.slot + 1, second.slot) for first, second in pairwise(rows))
         slots = [slot for begin, end in holes if end - begin <= FILLED for slot in range(begin, end)]
         starts = {slot: self.computed(slot) for slot in slots if slot in idle}
-        return [Row(slot, start, [0], 0) for slot, start in starts.items() if start < self.n_ctx]
+        fillers = [Row(slot, start, [0], 0) for slot, start in starts.items() if start < self.n_ctx]
+        return fillers[: self.batch_tokens - sum(len(row.tokens) for row in rows)]
 
     def _logits(self, index: int) -> Logits:
         address = _logits_ith(self.handle, index)
@@ -157,7 +177,16 @@ class Context:
             return False
         _seq_rm(self._memory, slot, start, start + count)
         llama_cpp.llama_memory_seq_add(self._memory, slot, start + count, -1, -count)
+        self._shifting = True
         return True
+
+
+def _batch(model: Model, n_ctx: int) -> int:
+    """Tokens in a batch without flash attention, which is not used on a CPU: there it decodes eight answers behind
+    1,500 tokens in twice the time (it prefills them in 0.88 of it). Scores take heads × batch × context floats."""
+    heads = max(1, int(llama_cpp.llama_model_n_head(model.handle)))
+    room = _SCORES_BYTES // (4 * heads * n_ctx)
+    return max(_SMALLEST_BATCH, min(BATCH, room // 64 * 64))
 
 
 class _StopFlag:
@@ -168,30 +197,36 @@ class _StopFlag:
     """
 
     def __init__(self, context: llama_cpp.llama_context_p) -> None:
-        self._byte = ctypes.create_string_buffer(2)
+        self._byte = (ctypes.c_uint8 * 2)()
         self._lock = threading.Lock()
+        self._called: set[str] = set()
         self._names: Collection[str] = ()
         strlen = ctypes.cast(ctypes.CDLL(None).strlen, llama_cpp.ggml_abort_callback)
         self._callback = strlen  # must live as long as the context
         llama_cpp.llama_set_abort_callback(context, strlen, ctypes.cast(self._byte, ctypes.c_void_p))
 
-    def listening(self, names: Collection[str]) -> _StopFlag:
-        self._next = names
-        return self
-
-    def __enter__(self) -> None:
+    @contextmanager
+    def listening(self, names: Collection[str]) -> Iterator[None]:
         with self._lock:
-            self._byte[0] = b"\0"
-            self._names = self._next
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._names = ()
+            self._names = names
+            self._byte[0] = int(not self._called.isdisjoint(names))
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._names = ()
+                if self._byte[0]:  # a call ends one decode; what to do then is its caller's business
+                    self._called.difference_update(names)
 
     def call(self, name: str) -> None:
         with self._lock:
+            self._called.add(name)
             if name in self._names:
-                self._byte[0] = b"\1"
+                self._byte[0] = 1
+
+    def forget(self, name: str) -> None:
+        with self._lock:
+            self._called.discard(name)
 
 
 def _by_slot(row: Row) -> int:

@@ -20,7 +20,6 @@ class Drafter(Protocol):
     """`DraftModel`."""
 
     def propose(self, slot: int, tokens: list[int], count: int, min_probability: float = 0.0) -> list[int]: ...
-    def forget(self, slot: int) -> None: ...
     def close(self) -> None: ...
 
 
@@ -56,9 +55,6 @@ class Drafting:
         checked = min(proposed, accepted + 1)
         self._right = self._right * _MEMORY**checked + accepted
         self._all = self._all * _MEMORY**checked + checked
-
-    def forget(self, slot: int) -> None:
-        self._drafter.forget(slot)
 
     def close(self) -> None:
         self._drafter.close()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
@@ -96,6 +96,7 @@ class Engine:
 
     def abort(self, request_id: str) -> list[Output]:
         """End a request; its final chunk says `aborted`. Nothing happens where it has ended already."""
+        self._context.stopped(request_id)
         for sequence in [*self._running, *self._line]:
             if sequence.id == request_id:
                 return [self._finish(sequence, "aborted")]
@@ -120,6 +121,10 @@ class Engine:
         """Something useful while there is no request: save what was computed. False when nothing is left to do."""
         return self._cache.rest()
 
+    def save(self, seconds: float) -> None:
+        """Finish writing what is on its way to the disk. For another thread, at the end of the process."""
+        self._store.close(timeout=seconds)
+
     def close(self) -> None:
         for sequence in [*self._running, *self._line]:
             sequence.sampler.close()
@@ -134,9 +139,12 @@ class Engine:
 
     def _admit(self) -> None:
         """Give places in the order of the line; where none is free, interactive requests get those of batch ones."""
+        followers = Counter[str]()
         for sequence in self._line:
+            if followers[sequence.principal] > self.settings.n_parallel:
+                continue  # more could not be given places at once, and looking at each takes its time
             place = self._acquire(sequence)
-            if place is None and sequence.rank == 0 and (victim := self._victim()) is not None:
+            if place is None and self._may_displace(sequence) and (victim := self._victim()) is not None:
                 self._give_way(victim)
                 place = self._acquire(sequence)
             if place is None:
@@ -144,6 +152,7 @@ class Engine:
             if isinstance(place, Wait):
                 if isinstance(place.leader, Sequence) and sequence.rank == 0:
                     place.leader.urgent = True
+                followers[sequence.principal] += 1
                 continue
             self._enter(sequence, place)
 
@@ -159,15 +168,18 @@ class Engine:
         if sequence.started_at is None:
             sequence.started_at = time.monotonic()
             sequence.cached = place.held
-            sequence.speculator = self._speculator(sequence)
+            sequence.speculator = self._speculator(sequence, place.earlier)
         self._running.append(sequence)
 
-    def _speculator(self, sequence: Sequence) -> Speculator | None:
+    def _speculator(self, sequence: Sequence, earlier: list[int]) -> Speculator | None:
         """None where guesses cannot be taken back, or where checking them would round a repeatable draw differently."""
         request = sequence.request
         if not self._context.cuttable or request.deterministic or request.params.seed is not None:
             return None
-        return Speculator(sequence.tokens, partial(self._cache.continuation, sequence.principal), self._acceptance)
+        return Speculator(sequence.tokens, earlier, self._acceptance)
+
+    def _may_displace(self, sequence: Sequence) -> bool:
+        return sequence.request.priority == "interactive" and not self._cache.free
 
     def _victim(self) -> Sequence | None:
         """The batch request that came last: it loses its place, not its tokens."""
@@ -218,7 +230,7 @@ class Engine:
             return
         for sequence, _, last in batch:
             if last and sequence.decoding and sequence.speculator is not None:
-                room = min(MAX_AHEAD, self._room(sequence) - 1)
+                room = min(MAX_AHEAD // len(batch), self._room(sequence) - 1)
                 sequence.drafts = sequence.speculator.propose(room, self.costs, len(batch) - 1)
                 sequence.by_model = not sequence.drafts and self.drafting is not None and len(batch) == 1 and room > 0
                 if sequence.by_model and self.drafting is not None and sequence.slot is not None:
@@ -236,8 +248,9 @@ class Engine:
         for sequence, _, _ in batch:
             assert sequence.slot is not None
             sequence.drafts = []
+            # The last token is computed again where it was reached: its logits are lost.
             sequence.computed = self._context.keep(
-                sequence.slot, min(self._context.computed(sequence.slot), len(sequence.tokens))
+                sequence.slot, min(self._context.computed(sequence.slot), len(sequence.tokens) - 1)
             )
 
     def _advance(self, piece: Slice[Sequence], logits: list[Logits]) -> Output | None:
@@ -331,6 +344,7 @@ class Engine:
         if count < 1 or not self._context.shift(sequence.slot, kept, count):
             return False
         del sequence.tokens[kept : kept + count]
+        self._cache.forget_after(sequence.slot, kept)
         sequence.computed -= count
         sequence.shifted, sequence.speculator = True, None
         return True

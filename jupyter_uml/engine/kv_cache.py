@@ -23,7 +23,9 @@ from jupyter_uml.engine.state_store import StateStore
 from jupyter_uml.engine.stored_state import StoredState
 
 WORTH_WAITING = 32  # tokens that must be saved by waiting for another sequence's prefill
+WORTH_COPYING = 32  # or by copying another slot's whole stream
 WORTH_LOADING = 32  # or by reading a saved state
+EARLIER = 2048  # tokens of an earlier answer that are told to who asks the same again
 WORTH_SAVING = 64  # tokens; a state of less is quicker computed than kept
 
 State = npt.NDArray[np.uint8]
@@ -68,7 +70,8 @@ class _Slot:
     tokens: list[int] = field(default_factory=list)  # those declared: with an owner, more than are computed
     principal: str | None = None
     owner: Owner | None = None
-    dirty: bool = False  # holds what the store does not
+    dirty: bool = False  # may hold what the store does not
+    rested: bool = True  # was looked at in a quiet moment
     last_used: int = 0
 
     @property
@@ -82,6 +85,7 @@ class Place:
 
     slot: int
     held: int
+    earlier: list[int] = field(default_factory=list)  # how the latest sequence that began with these tokens went on
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,29 +129,35 @@ class KvCache:
         The last token is never counted as held: it must be decoded again to have logits to sample from. Held are
         multiples of `unit` tokens.
         """
-        free = [slot for slot in self._slots if slot.owner is None and slot.index not in self._memory.moving]
-        if not free:
-            return None
         wanted = tokens[:-1]
         shared = self._trees[principal].shared(wanted)
         best = self._best(shared, principal, wanted)
         leader = self._leader(shared, best.held + WORTH_WAITING, unit)
         if leader is not None:
             return Wait(leader)
+        free = [slot for slot in self._slots if slot.owner is None and slot.index not in self._memory.moving]
+        if not free:
+            return None
         while best.stored is not None and best.state is None:
             state = self._store.load(best.stored)  # None: it is gone or damaged, and not found again
             best = replace(best, state=state) if state is not None else self._best(shared, principal, wanted)
         slot = self._target(free, best)
         held = self._fill(slot, best, unit)
+        earlier = self._trees[principal].continuation(tokens, EARLIER)
         slot.owner, slot.dirty = owner, False
         self._declare(slot, tokens, principal)
-        return Place(slot.index, held)
+        return Place(slot.index, held, earlier)
 
     def release(self, index: int, tokens: Seq[int]) -> None:
         """Give a slot back; `tokens` are those whose cells are valid."""
         slot = self._slots[index]
-        slot.owner, slot.dirty = None, True
+        slot.owner, slot.dirty, slot.rested = None, True, False
         self._declare(slot, list(tokens), slot.principal or "")
+
+    def forget_after(self, index: int, kept: int) -> None:
+        """A busy slot's cells behind the first `kept` hold other tokens now."""
+        slot = self._slots[index]
+        self._declare(slot, slot.tokens[:kept], slot.principal or "")
 
     def checkpoint(self, index: int, principal: str, tokens: Seq[int]) -> None:
         """Save a running slot's state, of exactly these tokens: where it cannot be cut back to them later."""
@@ -157,16 +167,13 @@ class KvCache:
     def rest(self) -> bool:
         """Save what one idle slot holds; returns False when there is nothing to do. For when nobody waits."""
         for slot in self._slots:
-            if slot.owner is None and slot.dirty and slot.index not in self._memory.moving:
-                slot.dirty = False
+            if slot.owner is None and not slot.rested and slot.index not in self._memory.moving:
+                slot.rested = True
                 if self._store.keeps and self._worth_disk(self._new(slot, disk=True)):
                     self._put(slot.index, slot.principal or "", slot.tokens)
+                    slot.dirty = False
                     return True
         return False
-
-    def continuation(self, principal: str, tokens: Seq[int], count: int) -> list[int]:
-        """How the latest sequence that begins with all of `tokens` went on."""
-        return self._trees[principal].continuation(tokens, count)
 
     @property
     def idle(self) -> list[int]:
@@ -207,7 +214,7 @@ class KvCache:
                 return 0
             return max(0, min(busy) - slot.index - 1, slot.index - max(busy) - 1)
 
-        if best.slot in free and distance(best.slot) <= 1:
+        if best.slot in free and distance(best.slot) <= 1 and not _long(best.slot, best.held):
             return best.slot
         others = [slot for slot in free if slot is not best.slot] or free
         return min(others, key=lambda slot: (distance(slot), len(slot.tokens) > 0, slot.last_used))
@@ -217,8 +224,10 @@ class KvCache:
     def _fill(self, slot: _Slot, best: _Found, unit: int) -> int:
         """Put the prefix into the slot; returns how much of it is there."""
         held = best.held // unit * unit
-        if best.slot is not slot:
+        if best.slot is not slot or _long(slot, held):
             self._save(slot)
+        if best.slot is not slot:
+            held = held if held >= WORTH_COPYING or best.slot is None else 0
             if held and best.slot is not None:
                 self._touch(best.slot)
                 self._memory.copy(best.slot.index, slot.index)
@@ -253,3 +262,8 @@ class KvCache:
     def _touch(self, slot: _Slot) -> None:
         self._clock += 1
         slot.last_used = self._clock
+
+
+def _long(slot: _Slot, held: int) -> bool:
+    """Whether more is lost than kept where a slot's memory is cut to its first `held` tokens."""
+    return len(slot.tokens) - held > max(held, WORTH_SAVING)

@@ -20,7 +20,7 @@ KV_TYPES: dict[KvType, tuple[int, float]] = {  # ggml's number, bytes a value
     "q8_0": (llama_cpp.GGML_TYPE_Q8_0, 34 / 32),
     "q4_0": (llama_cpp.GGML_TYPE_Q4_0, 18 / 32),
 }
-_COMPUTE_BYTES = 64 << 20  # graph buffers beside weights and KV cache, a rough figure
+_COMPUTE_BYTES = 128 << 20  # graph buffers beside weights and KV cache, a rough figure
 
 
 class Model:

@@ -22,8 +22,8 @@ class Penalties:
 
     def __init__(self, model: Model, params: SamplingParams, prompt: Sequence[int]) -> None:
         everything = min(model.info.n_ctx_train, MAX_WINDOW)
-        window = everything if params.repeat_last_n < 0 else params.repeat_last_n
-        dry_window = everything if params.dry_penalty_last_n < 0 else params.dry_penalty_last_n
+        window = everything if params.repeat_last_n < 0 else min(everything, params.repeat_last_n)
+        dry_window = everything if params.dry_penalty_last_n < 0 else min(everything, params.dry_penalty_last_n)
         self._chain = Chain(_samplers(model, params, window, dry_window))
         self._recent: deque[int] = deque(maxlen=max(window, dry_window))
         self._counts: Counter[int] = Counter()

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence as Seq
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-GAP_SECONDS = 0.4  # how long a long prompt may hold up the answers under way, at a time
-WHOLE_SECONDS = 1.0  # a prompt that is through within this is not cut: one gap is better than many
+GAP_SECONDS = 0.5  # how long a long prompt may hold up the answers under way, at a time
+WHOLE_SECONDS = 2.0  # a prompt that is through within this is not cut: one gap is better than many
 UNKNOWN_CHUNK = 128  # prompt tokens a step until the machine's rate is known
 _UNIT = 32  # chunks are multiples: matrix kernels like it
 
@@ -85,7 +85,7 @@ def decode(answers: Seq[S], max_tokens: int) -> list[Batch[S]]:
     shared: Batch[S] = []
     alone: list[Batch[S]] = []
     room = max_tokens
-    for sequence in answers:
+    for sequence in sorted(answers, key=lambda sequence: -sequence.pending):  # who needs much room finds it
         piece = Slice(sequence, sequence.pending, True)
         if sequence.deterministic:
             alone.append([piece])

@@ -79,7 +79,8 @@ class Sequence:
 
     @property
     def usage(self) -> Usage:
-        return Usage(self.n_prompt, self.generated, self.cached, self.truncated, self.drafted, self.accepted)
+        accepted = min(self.accepted, self.generated)  # some may lie behind a stop string
+        return Usage(self.n_prompt, self.generated, self.cached, self.truncated, self.drafted, accepted)
 
     @property
     def timings(self) -> Timings:

@@ -8,13 +8,12 @@ what earlier ones have won, and by an allowance of one part in a hundred.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from jupyter_uml.engine.prompt_lookup import PromptLookup
 from jupyter_uml.engine.step_costs import StepCosts
 
 LONGEST = 32  # tokens proposed at once, at most
-_EARLIER = 2048  # tokens of an earlier answer that are looked at
 _OVERLAP = 32  # tokens of the prompt that the earlier answer is joined to
 _MARGIN = 1.03  # what pays less is noise
 _HOPELESS = 0.05  # tokens less likely than this to be reached are not looked at
@@ -54,18 +53,17 @@ class Acceptance:
 class Speculator:
     """Guesses for one sequence.
 
-    `earlier(tokens, n)`: how an earlier answer to the same prompt went on, at most n tokens. It is followed while the
-    new answer agrees with it, and searched like the prompt afterwards. `common`: the experience of all sequences.
+    `earlier`: how an earlier answer to the same prompt went on. It is followed while the new answer agrees with it, and
+    searched like the prompt afterwards. `common`: the experience of all sequences.
     """
 
     def __init__(
         self,
         tokens: list[int],
-        earlier: Callable[[Sequence[int], int], list[int]] | None = None,
+        earlier: Sequence[int] = (),
         common: Acceptance | None = None,
     ) -> None:
-        past = earlier(tokens, _EARLIER) if earlier else []
-        self._lookup = PromptLookup(tokens, [*tokens[-_OVERLAP:], *past] if past else ())
+        self._lookup = PromptLookup(tokens, [*tokens[-_OVERLAP:], *earlier] if earlier else ())
         self._acceptance = Acceptance(common, memory=_MEMORY)
         self._account = _OPENING  # in plain steps: batches without any guess
         self._stake, self._prize = 0.0, 0.0  # plain steps that a guess of the last proposal costs, and wins if right

@@ -32,6 +32,7 @@ class WaitingLine(Generic[W]):
         self._waiting: dict[W, int] = {}  # → number of arrival
         self._arrivals = 0
         self._given: dict[str, float] = {}  # tokens, by principal
+        self._level = 0.0  # of who was the last one here
         self._present: Counter[str] = Counter()  # requests waiting or running
 
     def __len__(self) -> int:
@@ -46,7 +47,7 @@ class WaitingLine(Generic[W]):
         """A new request. It counts as present until `go`."""
         principal = waiter.principal
         if not self._present[principal]:
-            level = min((self._given.get(other, 0.0) for other in self._present), default=0.0)
+            level = min((self._given.get(other, 0.0) for other in self._present), default=self._level)
             self._given[principal] = max(self._given.pop(principal, 0.0), level)
             self._forget()
         self._present[principal] += 1
@@ -66,6 +67,7 @@ class WaitingLine(Generic[W]):
         self._present[waiter.principal] -= 1
         if self._present[waiter.principal] <= 0:
             del self._present[waiter.principal]
+            self._level = max(self._level, self._given.get(waiter.principal, 0.0)) if not self._present else self._level
 
     def charge(self, principal: str, tokens: int) -> None:
         """So many tokens were computed for this principal."""

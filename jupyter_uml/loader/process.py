@@ -18,6 +18,10 @@ _PASSED_ON = (
     *("HOME", "TMPDIR", "LANG", "LC_ALL", "TZ"),
     *("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES"),
 )
+# How long a thread of llama.cpp turns round waiting for the others before it sleeps. GNU's OpenMP does so for
+# milliseconds: where a kernel computes on the same cores, a decode then takes up to twenty times as long.
+_SPIN = "1000"
+
 log = logging.getLogger(__name__)
 
 _TERMINATE_SECONDS = 2.0
@@ -104,4 +108,5 @@ class WorkerProcess:
 def _environment() -> dict[str, str]:
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     # Without it a failed assertion in ggml starts a debugger, which may hang.
-    return environment | {"GGML_NO_BACKTRACE": "1", "PYTHONUTF8": "1"}
+    spin = os.environ.get("GOMP_SPINCOUNT", _SPIN)
+    return environment | {"GGML_NO_BACKTRACE": "1", "PYTHONUTF8": "1", "GOMP_SPINCOUNT": spin}

@@ -1,133 +1,163 @@
-"""`make bench`: how fast answers come through the whole stack, as ratios to llama-cpp-python used directly.
+"""`make bench`: how fast answers come through the whole stack, against other servers of the same models.
 
-Rounds of all contenders are interleaved, and the table shows medians of ratios within a round, so that a machine that
-is busy with something else slows all of them alike.
+Every workload starts the servers that it needs, then measures them in turn, round after round; the table shows medians
+of ratios within a round, so that a machine which is busy with something else slows all of them alike.
 
-    make bench                      3 rounds, the demo model made endless
-    make bench BENCH_ARGS="--rounds 9 --tokens 400 --model path/to/other.gguf"
+    make bench                                                          ours alone, and llama-cpp-python in process
+    make bench BENCH_ARGS="--llama-server path/to/llama-server"         the whole table
+    make bench BENCH_ARGS="--only streams-8 --only edit --rounds 5 --size 0.5"
+    make bench BENCH_ARGS=--quick                                       short prompts, one round: does it run at all?
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
-import platform
-import shutil
-import statistics
+import os
+import random
+import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import traceback
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-import httpx2
-import llama_cpp
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tests.conftest import Server, endless_model, launch
+from tests.bench import report
+from tests.bench.in_process import IN_PROCESS, directly
+from tests.bench.load import RequestError
+from tests.bench.model_maker import bench_model, vocabulary_file
+from tests.bench.peers import LlamaCppServer, LlamaServer, Ours, Peer, Setting
+from tests.bench.report import Results
+from tests.bench.rows import ROWS, Row
+from tests.bench.workloads import Figures, Scale, Scene
 
-MODEL = "bench"
-PROMPT = "How do I load a model? " * 8
-
-
-def directly(path: Path, tokens: int) -> Callable[[], float]:
-    """Tokens a second of llama-cpp-python's high-level class in this process, one stream."""
-    llama = llama_cpp.Llama(str(path), n_ctx=2048, n_threads=1, verbose=False)
-
-    def measure() -> float:
-        llama.reset()
-        started, count = time.perf_counter(), 0
-        for _ in llama.create_completion(PROMPT, max_tokens=tokens, temperature=0, stream=True):
-            count += 1
-        return count / (time.perf_counter() - started)
-
-    return measure
-
-
-def through_http(server: Server, tokens: int, streams: int) -> Callable[[], float]:
-    """Tokens a second of all streams together, read by clients of our server."""
-
-    def read_one(_: int) -> int:
-        body = {"model": MODEL, "prompt": PROMPT, "max_tokens": tokens, "temperature": 0, "stream": True}
-        count = 0
-        with httpx2.stream(
-            "POST", f"{server.url}/v1/completions", json=body, headers=server.auth, timeout=600
-        ) as response:
-            for line in response.iter_lines():
-                count += line.startswith("data: {")
-        return count
-
-    def measure() -> float:
-        started = time.perf_counter()
-        with ThreadPoolExecutor(streams) as pool:
-            count = sum(pool.map(read_one, range(streams)))
-        return count / (time.perf_counter() - started)
-
-    return measure
-
-
-def first_token(server: Server, client: httpx2.Client) -> float:
-    """Seconds from the request to the first event, over a prompt that is cached, less what the engine needed."""
-    body = {"model": MODEL, "prompt": PROMPT, "max_tokens": 1, "temperature": 0, "stream": True}
-    started = time.perf_counter()
-    with client.stream("POST", f"{server.url}/v1/completions", json=body) as response:
-        event = json.loads(
-            next(line for line in response.iter_lines() if line.startswith("data: ")).removeprefix("data: ")
-        )
-        elapsed = time.perf_counter() - started
-    return elapsed - float(event["timings"]["first_token"])
+PICTURE = Path(__file__).parents[2] / "notebooks" / "images" / "bench.png"
 
 
 def main() -> None:
+    arguments = _arguments()
+    rows = [row for row in ROWS if not arguments.only or row.name in arguments.only]
+    with tempfile.TemporaryDirectory(prefix="uml-bench-") as name:
+        bench = Bench(arguments, Path(name))
+        results = [bench.measure(row) for row in rows]
+    peers = [peer.name for peer in bench.peers[1:]] or [IN_PROCESS]
+    about = {"machine": report.machine() | bench.versions(), "model": bench.about_model(), "rounds": bench.rounds}
+    print(f"\n{json.dumps(about, indent=1, ensure_ascii=False)}")
+    for peer in peers:
+        print(f"\n{report.table(results, peer)}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report.as_json(results, about), indent=1))
+    if arguments.plot and len(bench.peers) > 1 and not report.plot(results, peers[0], arguments.plot):
+        print("\nNo picture: matplotlib is not installed.")
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = ", ".join(row.name for row in ROWS)
+    parser.add_argument("--only", action="append", choices=[row.name for row in ROWS], metavar="ROW", help=names)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--tokens", type=int, default=300)
-    parser.add_argument("--model", type=Path, help="a GGUF file that does not stop by itself")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        server = launch(folder)
-        path = server.models / f"{MODEL}.gguf"
-        if arguments.model:
-            shutil.copyfile(arguments.model, path)
-        else:
-            path.write_bytes(endless_model())
+    parser.add_argument("--size", type=float, default=0.05, help="billion parameters (0.05)")
+    parser.add_argument("--quantisation", default="Q8_0", help="Q8_0, F16, Q4_0, …")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 20))
+    parser.add_argument("--patience", type=float, default=600, help="seconds that a measurement may take (600)")
+    parser.add_argument("--quick", action="store_true", help="one round of a quarter of all lengths")
+    parser.add_argument("--standalone", action="store_true", help="ours as `jupyter uml`, not in a Jupyter server")
+    parser.add_argument("--llama-server", type=Path, default=os.environ.get("UML_LLAMA_SERVER"), metavar="PATH")
+    parser.add_argument("--llama-server-flags", metavar="FLAGS", help="instead of the best known ones")
+    parser.add_argument("--llama-cpp-server", action="store_true", help="measure python -m llama_cpp.server, too")
+    parser.add_argument("--json", type=Path, help="where to write all figures")
+    parser.add_argument("--plot", type=Path, nargs="?", const=PICTURE, help="where to save the picture")
+    return parser.parse_args()
+
+
+class Bench:
+    """The servers, and the rounds."""
+
+    def __init__(self, arguments: argparse.Namespace, folder: Path) -> None:
+        self._arguments = arguments
+        self._scale = Scale().shorter() if arguments.quick else Scale()
+        self.rounds = 1 if arguments.quick else arguments.rounds
+        self.peers: list[Peer] = [Ours(folder, arguments.standalone)]
+        if arguments.llama_server:
+            self.peers.append(LlamaServer(folder, Path(arguments.llama_server)))
+        if arguments.llama_cpp_server:
+            self.peers.append(LlamaCppServer(folder))
+
+    def measure(self, row: Row) -> Results:
+        """All rounds of a workload. A server that fails is left out from there on, and the table says why."""
+        results, setting = Results(row), self._setting(row)
         try:
-            time.sleep(1.1)  # the catalog looks for new files once a second
-            server.post(
-                "load_model", {"model": MODEL, "n_ctx": 2048, "n_parallel": 8, "n_threads": 1}
-            ).raise_for_status()
-            report(server, path, arguments.rounds, arguments.tokens)
+            if not row.alone:
+                for peer in self.peers:
+                    with _noted(results, peer):
+                        peer.start(setting)
+                        asyncio.run(_warm_up(Scene(peer, self._scale, seed=0)))
+            for number in range(self.rounds):
+                for peer in self.peers:
+                    if peer.name not in results.errors:
+                        with _noted(results, peer):
+                            self._round(results, peer, setting, number)
+                if len(self.peers) == 1 and row.name.startswith("streams-"):
+                    results.rounds.setdefault(IN_PROCESS, []).append(directly(setting, self._scale))
         finally:
-            server.stop()
+            for peer in self.peers:
+                peer.stop()
+        return results
+
+    def versions(self) -> dict[str, str]:
+        return {peer.name: peer.version() for peer in self.peers if isinstance(peer, LlamaServer)}
+
+    def about_model(self) -> str:
+        asked = self._arguments
+        weights = f"random weights, {asked.size:g} billion parameters, {asked.quantisation}"
+        return f"{weights}, vocabulary of {vocabulary_file().stem}; {asked.threads} threads"
+
+    def _round(self, results: Results, peer: Peer, setting: Setting, number: int) -> None:
+        row = results.row
+        peer.setting = setting
+        began = time.perf_counter()
+        try:
+            figures = asyncio.run(self._patiently(row.run(Scene(peer, self._scale, self._arguments.seed + number))))
+        finally:
+            if row.alone:
+                peer.stop()
+        results.rounds.setdefault(peer.name, []).append(figures)
+        shown = "  ".join(f"{key} {value:.4g}" for key, value in figures.items())
+        print(f"{row.name:21} {number + 1} {peer.name:13} {time.perf_counter() - began:5.1f} s  {shown}", flush=True)
+
+    async def _patiently(self, run: Coroutine[Any, Any, Figures]) -> Figures:
+        """A server that serves one request at a time never ends some of the workloads."""
+        async with asyncio.timeout(self._arguments.patience):
+            return await run
+
+    def _setting(self, row: Row) -> Setting:
+        asked = self._arguments
+        flags = asked.llama_server_flags
+        tuning = row.tuning if flags is None else tuple(shlex.split(flags))
+        model = bench_model(asked.size, asked.quantisation, row.kind)
+        return Setting(model, row.n_parallel, row.n_ctx, asked.threads, tuning)
 
 
-def report(server: Server, path: Path, rounds: int, tokens: int) -> None:
-    contenders = {"llama-cpp-python, in process, 1 stream": directly(path, tokens)}
-    for streams in (1, 4, 8):
-        contenders[f"jupyter_uml over HTTP, {streams} stream{'s' * (streams > 1)}"] = through_http(
-            server, tokens, streams
-        )
-    results: dict[str, list[float]] = {name: [] for name in contenders}
-    delays: list[float] = []
-    for _ in range(rounds):
-        for name, measure in contenders.items():
-            results[name].append(measure())
-        with httpx2.Client(headers=server.auth, timeout=60) as client:
-            delays += [first_token(server, client) for _ in range(20)][1:]  # the first one opens the connection
-    base = next(iter(results.values()))
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {rounds} rounds\n")
-    print("| | tokens/s | ratio |\n| --- | ---: | ---: |")
-    for name, rates in results.items():
-        ratio = statistics.median(rate / reference for rate, reference in zip(rates, base, strict=True))
-        print(f"| {name} | {statistics.median(rates):.0f} | {ratio:.2f} |")
-    delays.sort()
-    print(
-        f"\nFirst token over HTTP, less the engine's own time: median {statistics.median(delays) * 1e3:.1f} ms, ",
-        end="",
-    )
-    print(f"p95 {delays[int(len(delays) * 0.95)] * 1e3:.1f} ms")
+async def _warm_up(scene: Scene) -> None:
+    await scene.ask(scene.text(40), 4).answer()
+
+
+@contextmanager
+def _noted(results: Results, peer: Peer) -> Iterator[None]:
+    """A server that fails does not end the run."""
+    try:
+        yield
+    except Exception as error:
+        results.errors[peer.name] = f"{type(error).__name__}: {error}"
+        print(f"{results.row.name:21} - {peer.name:13} {results.errors[peer.name]}", flush=True)
+        if not isinstance(error, RequestError | TimeoutError):
+            traceback.print_exc()
 
 
 if __name__ == "__main__":

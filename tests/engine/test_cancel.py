@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from jupyter_uml.types import Chunk, SamplingParams
+from tests.engine import tiny_models
 from tests.engine.engines import answer, chat, endless_file, make_engine, raw, run, story, text
 
 LONG = SamplingParams(temperature=0, max_tokens=30)
@@ -20,17 +21,18 @@ def test_an_interrupt_ends_a_prefill_that_runs(tmp_path: Path) -> None:
     while engine._running == [] or engine._running[0].computed < 3000:
         engine.step()
     (sequence,) = engine._running
+    chunk = engine._context.batch_tokens
     before, started = sequence.computed, time.monotonic()
     engine.step()
     whole = time.monotonic() - started
-    assert sequence.computed == before + 512
+    assert sequence.computed == before + chunk
     timer = threading.Timer(whole / 4, engine.interrupt, [request.id])
     timer.start()
     engine.step()
     timer.join()
-    assert sequence.computed == before + 512, "the chunk was given up"
+    assert sequence.computed == before + chunk, "the chunk was given up"
     engine.step()
-    assert sequence.computed == before + 1024, "without an abort it is computed again"
+    assert sequence.computed == before + 2 * chunk, "without an abort it is computed again"
     (last,) = engine.abort(request.id)
     assert isinstance(last, Chunk)
     assert last.finish_reason == "aborted"
@@ -46,6 +48,35 @@ def test_an_interrupt_for_nobody_in_the_batch_does_nothing() -> None:
     engine.add(request)
     engine.interrupt(request.id)  # it only waits yet
     assert text(run(engine)[request.id]) == expected
+    engine.close()
+
+
+def test_an_interrupt_that_comes_before_the_computation_ends_it_too(tmp_path: Path) -> None:
+    engine = make_engine(endless_file(tmp_path), n_ctx=8192, n_parallel=1)
+    request = raw(story(5000))
+    engine.add(request)
+    engine.step()
+    (sequence,) = engine._running
+    before = sequence.computed
+    engine.interrupt(request.id)
+    engine.step()
+    assert sequence.computed == before
+    engine.abort(request.id)
+    assert not engine.busy
+    engine.close()
+
+
+def test_a_recurrent_state_that_was_cut_short_is_not_used_again(tmp_path: Path) -> None:
+    engine = make_engine(tiny_models.mamba(tmp_path / "mamba.gguf"), n_parallel=1)
+    engine.costs.add_prefill(128, 1.0)
+    expected = text(answer(engine, raw(story(400), LONG, principal="alone")))
+    cut = raw(story(400), LONG)
+    engine.add(cut)
+    engine.step()
+    engine.interrupt(cut.id)
+    engine.step()
+    engine.abort(cut.id)
+    assert text(answer(engine, raw(story(400), LONG))) == expected
     engine.close()
 
 

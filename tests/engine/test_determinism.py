@@ -7,7 +7,7 @@ import pytest
 from jupyter_uml.types import Chunk, GenerateRequest, SamplingParams
 from tests.engine.engines import answer, make_engine, raw, run, story
 
-HOT = SamplingParams(temperature=1.5, top_k=0, top_p=1.0, min_p=0.0, seed=5, max_tokens=40, logprobs=0)
+HOT = SamplingParams(temperature=1.5, top_k=0, top_p=1.0, min_p=0.0, seed=5, max_tokens=40, logprobs=0, ignore_eos=True)
 
 
 def exact(chunks: list[Chunk]) -> list[tuple[int, float]]:

@@ -10,7 +10,7 @@ from jupyter_uml.engine.drafting import Drafting
 from jupyter_uml.engine.engine import Engine
 from jupyter_uml.engine.step_costs import StepCosts
 from jupyter_uml.types import SamplingParams
-from tests.engine.engines import answer, make_engine, raw, story, text
+from tests.engine.engines import answer, make_engine, raw, run, story, text
 
 
 class Oracle:
@@ -23,7 +23,6 @@ class Oracle:
         self.asked += 1
         return [0] * count
 
-    def forget(self, slot: int) -> None: ...
     def close(self) -> None: ...
 
 
@@ -76,4 +75,17 @@ def test_an_engine_with_a_draft_model_says_the_same_and_its_own_copy_is_always_r
     assert told == expected
     assert guessed > 20
     assert accepted >= 0.9 * guessed
+    engine.close()
+
+
+def test_two_answers_ahead_of_themselves_do_not_overflow_the_context() -> None:
+    engine = make_engine(n_parallel=2)
+    engine.costs = memory_bound()
+    prompts = [[*story(20, seed)] * 6 for seed in (1, 2)]
+    requests = [raw(prompt, SamplingParams(temperature=0, max_tokens=60, ignore_eos=True)) for prompt in prompts]
+    for _ in range(2):  # the second time they know how they went on
+        for request in requests:
+            engine.add(request)
+        answers = run(engine)
+    assert all(answers[request.id][-1].finish_reason == "length" for request in requests)
     engine.close()

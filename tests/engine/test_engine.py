@@ -279,7 +279,7 @@ def test_a_context_beyond_the_models_own_is_refused() -> None:
 
 def test_a_context_shrinks_to_the_memory_there_is_unless_it_was_asked_for() -> None:
     model = Model(spec())
-    enough = model.info.size_bytes + model.kv_bytes(1024, 4, "f16") + (64 << 20)
+    enough = model.info.size_bytes + model.kv_bytes(1024, 4, "f16") + (128 << 20)
     assert model.fit(LoadSettings(), enough).n_ctx == 1024
     assert model.fit(LoadSettings(), enough - 1).n_ctx == 512
     with pytest.raises(InsufficientMemory) as caught:

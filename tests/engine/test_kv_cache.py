@@ -200,6 +200,57 @@ def test_a_state_that_cannot_be_cut_is_used_whole_or_not_at_all() -> None:
     assert rig.asked([*words(0, 100), 1, 2, 3]) == 0
 
 
+def test_a_few_common_tokens_neither_cut_a_long_memory_nor_copy_it() -> None:
+    rig = Rig(n_slots=8)
+    rig.asked(words(0, 1500))
+    others = [rig.enter([0, 1, *words(5000 + 100 * i, 50)]) for i in range(7)]
+    assert None not in others
+    assert rig.cells.copies == 0
+    assert rig.asked(words(0, 1500)) == 1499
+
+
+def test_a_memory_that_must_be_cut_is_saved_first() -> None:
+    rig = Rig(n_slots=1, ram=1 << 20)
+    rig.asked(words(0, 500))
+    assert rig.asked([*words(0, 100), 1, 2]) == 100
+    assert rig.asked(words(0, 500)) == 499
+
+
+def test_what_a_quiet_moment_did_not_save_is_saved_when_its_slot_is_taken() -> None:
+    rig = Rig(n_slots=1, ram=1 << 20)
+    rig.asked(words(0, 300))
+    assert not rig.cache.rest()
+    rig.asked(words(1000, 300))
+    assert rig.asked(words(0, 300)) == 299
+
+
+def test_what_follows_the_cells_that_moved_is_nobodys_prefix() -> None:
+    rig = Rig()
+    owner = rig.enter(words(0, 300))
+    assert owner is not None
+    rig.cells.decode(owner)
+    rig.cache.forget_after(owner.slot, 60)
+    del rig.cells.slots[owner.slot][60:160]
+    other = rig.enter(words(0, 300))
+    assert other is not None
+    assert other.held == 60
+
+
+def test_who_asks_the_same_again_is_told_how_the_answer_went_on() -> None:
+    rig = Rig(n_slots=2)
+    owner = rig.enter(words(0, 100))
+    assert owner is not None
+    owner.tokens += words(7000, 30)
+    rig.cells.decode(owner)
+    rig.leave(owner)
+    place = rig.cache.acquire(Owner(words(0, 100)), words(0, 100), "ann")
+    assert isinstance(place, Place)
+    assert place.earlier == words(7000, 30)
+    place = rig.cache.acquire(Owner(words(0, 100)), words(0, 100), "bob")
+    assert isinstance(place, Place)
+    assert place.earlier == []
+
+
 def test_deterministic_requests_take_over_whole_chunks_only() -> None:
     rig = Rig()
     rig.asked(words(0, 300))

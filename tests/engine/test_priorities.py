@@ -7,7 +7,7 @@ from jupyter_uml.engine.state_store import StateStore
 from jupyter_uml.types import Chunk, GenerateRequest, SamplingParams
 from tests.engine.engines import answer, chat, make_engine, raw, story, text
 
-LONG = SamplingParams(temperature=0, max_tokens=60, ignore_eos=True)
+LONG = SamplingParams(temperature=0, max_tokens=60, ignore_eos=True, seed=0)  # a seed: no guesses
 
 
 def finished(engine: Engine) -> tuple[list[str], dict[str, str]]:
@@ -59,4 +59,19 @@ def test_one_users_flood_does_not_hold_up_another_user() -> None:
     engine.add(single)
     order, _ = finished(engine)
     assert order.index(single.id) <= 1
+    engine.close()
+
+
+def test_batch_requests_that_interactive_ones_waited_for_do_not_displace_each_other() -> None:
+    engine = make_engine(n_parallel=1)
+    engine.costs.add_prefill(64, 1.0)
+    leaders = [raw(story(300, seed), LONG, priority="batch") for seed in (1, 2)]
+    for seed, leader in zip((1, 2), leaders, strict=True):
+        engine.add(leader)
+        engine.step()
+        engine.add(raw([*story(300, seed), 9], SamplingParams(temperature=0, max_tokens=2, ignore_eos=True)))
+        engine.step()
+    for _ in range(400):
+        engine.step()
+    assert not engine.busy
     engine.close()

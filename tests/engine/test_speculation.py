@@ -54,8 +54,7 @@ def simulate(
     noise: random.Random | None = None,
 ) -> Run:
     costs = costs or StepCosts()
-    past = None if earlier is None else lambda _, n: earlier[:n]
-    speculator, run, at = Speculator(prompt, past, common), Run(), 0
+    speculator, run, at = Speculator(prompt, earlier or (), common), Run(), 0
     while at < len(answer):
         guesses = speculator.propose(len(answer) - at - 1, costs, others)
         right = next((i for i, g in enumerate(guesses) if g != answer[at + i]), len(guesses))

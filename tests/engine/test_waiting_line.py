@@ -65,3 +65,15 @@ def test_an_ended_request_is_gone() -> None:
     waiting.go(first)
     assert order(waiting) == ["second"]
     assert len(waiting) == 1
+
+
+def test_who_comes_while_nobody_is_there_starts_level_with_who_was_there_last() -> None:
+    first = Request("a1")
+    waiting = line(first)
+    waiting.charge("ann", 1_000_000)
+    waiting.go(first)
+    for number in range(1000):
+        waiting.come(Request(f"b{number}", "bob"))
+    waiting.come(Request("a2"))
+    waiting.charge("bob", 1)
+    assert order(waiting)[0] == "a2"
