@@ -10,9 +10,12 @@ The way of a request, here of a `%%uml` cell:
    just in time, once for all who ask.
 4. `loader/handle.py` sends the request through `loader/process.py` to the model's worker process, in the messages of
    `ipc.py`.
-5. `worker.py` hands it to `engine/engine.py`, which renders the chat template (`engine/chat.py`) and queues it.
-6. `Engine.step()` schedules all sequences into one batch (`engine/scheduler.py`, `engine/kv_cache.py`), computes it
-   (`engine/model.py`), draws the next tokens (`engine/sampler.py`) and turns them into text (`engine/output.py`).
+5. `worker.py` hands it to `engine/engine.py`, which builds the prompt (`engine/prompt.py`, with the chat template of
+   `engine/chat.py`) and lets it wait for a place (`engine/waiting_line.py`).
+6. `Engine.step()` gives places, with whatever prefix is already computed (`engine/kv_cache.py`, `engine/state_store.py`
+   for RAM and disk), plans (`engine/scheduler.py`), guesses ahead (`engine/speculation.py`, `engine/drafting.py`),
+   computes (`engine/context.py`), draws the next tokens (`engine/sampler.py`, `engine/grammar.py`) and turns them into
+   text (`engine/output.py`). Embeddings and scores take turns with answers (`engine/side_work.py`).
 7. One message a step brings the new text back; `service.py` yields it as chunks, `server/stream.py` writes them as
    server-sent events at the reader's pace.
 8. The client decodes them (`client/sse.py`), and `kernel/render.py` shows them as Markdown that cannot harm the page.

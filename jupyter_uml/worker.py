@@ -18,7 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from jupyter_uml import ipc
 from jupyter_uml.engine.draft_model import DraftModel
@@ -32,6 +32,7 @@ from jupyter_uml.errors import EngineError, UmlError
 from jupyter_uml.types import Chunk, EffectiveSettings, ModelSpec, Rows
 
 _PR_SET_PDEATHSIG = 1
+_QUIET_SECONDS = 1.0  # without a request before computed prompts are saved: it would slow a next one down
 _LAST_WRITES_SECONDS = 1.2  # what the parent allows before it kills, less some
 _PROGRESS_INTERVAL = 0.05  # seconds between two reports
 
@@ -49,8 +50,9 @@ class Worker:
 
     def __init__(self, outbound: int) -> None:
         self._outbound = outbound
-        self._inbox: queue.SimpleQueue[ipc.ToWorker] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[ipc.ToWorker | None] = queue.SimpleQueue()  # None: the parent has gone
         self._engine: Engine | None = None
+        self._unsaved = True
         self._preparer = ThreadPoolExecutor(1, "preparer")
         self._preparing: set[str] = set()  # requests whose grammar is being compiled
 
@@ -63,8 +65,10 @@ class Worker:
             traceback.print_exc()
             sys.stderr.flush()
             os._exit(1)
-        if self._engine is not None:
-            self._engine.save(_LAST_WRITES_SECONDS)
+        if self._engine is None:  # it is still loading
+            os._exit(0)
+        self._inbox.put(None)  # the loop saves what is worth it, if it can do so at once
+        time.sleep(_LAST_WRITES_SECONDS)
         os._exit(0)
 
     def _receive(self, message: ipc.ToWorker) -> None:
@@ -112,6 +116,8 @@ class Worker:
 
     def _load(self) -> Engine:
         message = self._inbox.get()
+        if message is None:
+            os._exit(0)
         assert isinstance(message, ipc.Load)
         try:
             model = Model(message.spec, _Throttled(self._send))
@@ -128,14 +134,28 @@ class Worker:
         outputs: list[Output] = []
         while True:
             try:
-                idle = not engine.busy and not outputs and self._inbox.empty() and not engine.rest()
-                message = self._inbox.get(block=idle)
+                idle = not engine.busy and not outputs
+                message = self._inbox.get(block=idle, timeout=_QUIET_SECONDS if idle and self._unsaved else None)
             except queue.Empty:
-                return outputs
+                if not idle:
+                    self._unsaved = True
+                    return outputs
+                self._unsaved = engine.rest()
+                continue
+            if message is None:
+                _exit(engine)
             outputs += _handle(engine, message)
 
     def _send(self, message: ipc.FromWorker) -> None:
         ipc.write_frame(self._outbound, ipc.encode(message))
+
+
+def _exit(engine: Engine) -> NoReturn:
+    if not engine.busy:
+        while engine.rest():
+            pass
+        engine.save(_LAST_WRITES_SECONDS)
+    os._exit(0)
 
 
 def _handle(engine: Engine, message: ipc.ToWorker) -> list[Output]:

@@ -174,7 +174,8 @@ class Engine:
     def _speculator(self, sequence: Sequence, earlier: list[int]) -> Speculator | None:
         """None where guesses cannot be taken back, or where checking them would round a repeatable draw differently."""
         request = sequence.request
-        if not self._context.cuttable or request.deterministic or request.params.seed is not None:
+        repeatable = request.params.seed is not None and request.params.temperature != 0
+        if not self._context.cuttable or request.deterministic or repeatable:
             return None
         return Speculator(sequence.tokens, earlier, self._acceptance)
 

@@ -29,6 +29,11 @@ class Schedulable(Protocol):
         ...
 
     @property
+    def begun(self) -> bool:
+        """A part of its prompt has been computed already."""
+        ...
+
+    @property
     def uncut(self) -> int:
         """Of these, how many may go in one piece."""
         ...
@@ -101,7 +106,7 @@ def prefill(prompts: Seq[S], max_tokens: int, rate: float | None, hurried: bool)
     first = ordered[0]
     if first.deterministic:
         return [_slice(first, max_tokens)]
-    room = _chunk(first.pending, max_tokens, rate, hurried)
+    room = _chunk(first, max_tokens, rate, hurried)
     batch: Batch[S] = []
     for sequence in ordered:
         if room <= 0:
@@ -117,10 +122,10 @@ def _slice(sequence: S, room: int) -> Slice[S]:
     return Slice(sequence, count, count == sequence.pending)
 
 
-def _chunk(pending: int, max_tokens: int, rate: float | None, hurried: bool) -> int:
+def _chunk(first: Schedulable, max_tokens: int, rate: float | None, hurried: bool) -> int:
     if rate is None:
         return min(UNKNOWN_CHUNK, max_tokens)
     whole = int(rate * WHOLE_SECONDS)
-    if not hurried or pending <= whole:
+    if not hurried or (first.pending <= whole and not first.begun):
         return max(_UNIT, min(max_tokens, whole))
     return max(_UNIT, min(max_tokens, int(rate * GAP_SECONDS) // _UNIT * _UNIT))

@@ -10,7 +10,7 @@ from jupyter_uml.engine.sampler import Sampler
 from jupyter_uml.engine.speculation import Speculator
 from jupyter_uml.types import GenerateRequest, Timings, Usage
 
-MAX_AHEAD = 16  # tokens of one sequence in a decode beside the one that was sampled last: forced or guessed
+MAX_AHEAD = 48  # tokens of one sequence in a decode beside the one that was sampled last: forced or guessed
 
 
 @dataclass(slots=True, eq=False)
@@ -67,6 +67,10 @@ class Sequence:
     @property
     def pending(self) -> int:
         return len(self.tokens) - self.computed
+
+    @property
+    def begun(self) -> bool:
+        return self.computed > self.cached
 
     @property
     def uncut(self) -> int:

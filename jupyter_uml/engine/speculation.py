@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from jupyter_uml.engine.prompt_lookup import PromptLookup
 from jupyter_uml.engine.step_costs import StepCosts
 
-LONGEST = 32  # tokens proposed at once, at most
+LONGEST = 48  # tokens proposed at once, at most
 _OVERLAP = 32  # tokens of the prompt that the earlier answer is joined to
 _MARGIN = 1.03  # what pays less is noise
 _HOPELESS = 0.05  # tokens less likely than this to be reached are not looked at

@@ -19,6 +19,7 @@ class Fake:
     waited: float = 0.0
     deterministic: bool = False
     most: int = 10**9
+    begun: bool = False
 
     @property
     def uncut(self) -> int:
@@ -63,6 +64,10 @@ def test_answers_and_prompts_take_turns_and_answers_share_a_batch() -> None:
 
 def test_a_prompt_that_takes_less_than_two_seconds_is_not_cut_while_answers_wait() -> None:
     assert first([Fake("short", 90), answer("b")]) == [[("short", 90, True)]]
+
+
+def test_the_end_of_a_long_prompt_is_cut_like_its_beginning() -> None:
+    assert first([Fake("long", 200, begun=True), answer("b")], rate=200.0) == [[("long", 96, False)]]
 
 
 def test_the_shortest_prompt_comes_first_unless_a_longer_one_has_waited() -> None:
