@@ -16,6 +16,7 @@ def test_a_cut_answer_may_follow_the_schema() -> None:
     keys = ["a", "b"]
     assert follows('{"a": 1, "b": 2}', keys)
     assert follows('{"a": "x", "b": "unfin', keys)
+    assert follows('{ "a": "x", "b"  :\n"unfin', keys)
     assert not follows('{"b": "x", "c', keys)
     assert not follows('{"b": 1, "a": 2}', keys)
     assert not follows("some text", keys)

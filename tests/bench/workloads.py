@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import json
 import random
+import re
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -228,7 +229,7 @@ def follows(text: str, keys: list[str]) -> bool:
     try:
         return list(json.loads(text)) == keys
     except ValueError:
-        found = [key for key in keys if f'"{key}":' in text]
+        found = [key for key in keys if re.search(rf'"{key}"\s*:', text)]
         return bool(found) and found == keys[: len(found)] and text.lstrip().startswith("{")
 
 
