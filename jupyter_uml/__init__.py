@@ -15,7 +15,7 @@ The way of a request, here of a `%%uml` cell:
 6. `Engine.step()` gives places, with whatever prefix is already computed (`engine/kv_cache.py`, `engine/state_store.py`
    for RAM and disk), plans (`engine/scheduler.py`), guesses ahead (`engine/speculation.py`, `engine/drafting.py`),
    computes (`engine/context.py`), draws the next tokens (`engine/sampler.py`, `engine/grammar.py`) and turns them into
-   text (`engine/output.py`). Embeddings and scores take turns with answers (`engine/side_work.py`).
+   text (`engine/emission.py`, `engine/output.py`). Embeddings and scores take turns with that (`engine/side_work.py`).
 7. One message a step brings the new text back; `service.py` yields it as chunks, `server/stream.py` writes them as
    server-sent events at the reader's pace.
 8. The client decodes them (`client/sse.py`), and `kernel/render.py` shows them as Markdown that cannot harm the page.

@@ -11,6 +11,7 @@ import numpy as np
 
 from jupyter_uml.engine.context import Context, Logits, Row
 from jupyter_uml.engine.drafting import Drafting
+from jupyter_uml.engine.emission import Emission, emit
 from jupyter_uml.engine.kv_cache import KvCache, Place, Wait
 from jupyter_uml.engine.lora import Adapters
 from jupyter_uml.engine.model import Model
@@ -25,7 +26,7 @@ from jupyter_uml.engine.state_store import StateStore
 from jupyter_uml.engine.step_costs import StepCosts
 from jupyter_uml.engine.waiting_line import WaitingLine
 from jupyter_uml.errors import EngineError, UmlError
-from jupyter_uml.types import Chunk, EffectiveSettings, FinishReason, GenerateRequest, Rows, TokenLogprob
+from jupyter_uml.types import Chunk, EffectiveSettings, FinishReason, GenerateRequest, Rows
 
 WORTH_DISK_SECONDS = 0.5  # a prefix that takes longer to compute is kept on disk
 _TELLING = 32  # prompt tokens in a batch that says something about the machine's rate
@@ -301,37 +302,20 @@ class Engine:
     def _emit(self, sequence: Sequence, sampled: list[Sampled]) -> Chunk:
         if sequence.first_token_at is None:
             sequence.first_token_at = time.monotonic()
-        text, logprobs = "", list[TokenLogprob]()
-        before = sequence.generated
-        tokens = [each.token for each in sampled]
-        if len(self._running) <= _FEW and (ahead := min(MAX_AHEAD, self._room(sequence) - len(tokens))) > 0:
-            tokens += sequence.sampler.forced(ahead)
-        for index, token in enumerate(tokens):
-            sequence.tokens.append(token)
-            sequence.generated += 1
-            reason, stopped_by = self._ending(sequence, token)
-            if index < len(sampled) and stopped_by != token and (logprob := sampled[index].logprob) is not None:
-                logprobs.append(logprob)
-            if reason is None and sequence.sampler.ended and index == len(tokens) - 1:
-                reason = "stop"
-            if reason is None or stopped_by != token:
-                text += sequence.text.push(self.model.piece(token))
-                if sequence.text.stopped_by is not None:
-                    reason, stopped_by = "stop", sequence.text.stopped_by
-            if reason is not None:
-                new = sequence.generated - before
-                return self._finish(sequence, reason, text, stopped_by, new, tuple(logprobs))
+        emission = emit(sequence, sampled, self._forced(sequence, len(sampled)), self.model, self._has_room)
+        if emission.reason is not None:
+            return self._finish(sequence, emission.reason, emission)
         if sequence.speculator is not None:
-            sequence.speculator.extend(tokens)
-        return Chunk(sequence.id, text, tokens=len(tokens), logprobs=tuple(logprobs))
+            sequence.speculator.extend(emission.tokens)
+        return Chunk(sequence.id, emission.text, len(emission.tokens), logprobs=tuple(emission.logprobs))
 
-    def _ending(self, sequence: Sequence, token: int) -> tuple[FinishReason | None, str | int | None]:
-        """Whether the answer ends with this token, and whether it is the token's doing."""
-        if self.model.ends_generation(token) and not sequence.request.params.ignore_eos:
-            return "stop", token
-        if self._room(sequence) > 0 or (self._wants_shift(sequence) and self._shift(sequence)):
-            return None, None
-        return "length", None
+    def _forced(self, sequence: Sequence, sampled: int) -> list[int]:
+        """What the grammar forces next: taken for granted where computing it in one go costs nobody else."""
+        ahead = min(MAX_AHEAD, self._room(sequence) - sampled)
+        return sequence.sampler.forced(ahead) if len(self._running) <= _FEW and ahead > 0 else []
+
+    def _has_room(self, sequence: Sequence) -> bool:
+        return self._room(sequence) > 0 or (self._wants_shift(sequence) and self._shift(sequence))
 
     def _wants_shift(self, sequence: Sequence) -> bool:
         most = sequence.request.params.max_tokens
@@ -350,19 +334,14 @@ class Engine:
         sequence.shifted, sequence.speculator = True, None
         return True
 
-    def _finish(
-        self,
-        sequence: Sequence,
-        reason: FinishReason,
-        text: str = "",
-        stop_reason: str | int | None = None,
-        new: int = 0,
-        logprobs: tuple[TokenLogprob, ...] = (),
-    ) -> Chunk:
-        text += sequence.text.finish()
+    def _finish(self, sequence: Sequence, reason: FinishReason, last: Emission | None = None) -> Chunk:
+        """The final chunk, with what was held back."""
+        last = last or Emission()
+        text = last.text + sequence.text.finish()
         usage, timings = sequence.usage, sequence.timings
         self._remove(sequence)
-        return Chunk(sequence.id, text, new, reason, stop_reason, usage, timings, logprobs)
+        logprobs = tuple(last.logprobs)
+        return Chunk(sequence.id, text, len(last.tokens), reason, last.stop_reason, usage, timings, logprobs)
 
     def _fail(self, sequence: Sequence, error: UmlError) -> Failure:
         sequence.computed = 0  # its cells are undefined

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +116,7 @@ class Ours:
             raise RuntimeError(f"load_model: {answer.text[:300]}")
 
 
-class _Program:
+class _Program(ABC):
     """A server that is one program. `health`: a route that answers 200 when the model is loaded."""
 
     name = ""
@@ -130,8 +131,8 @@ class _Program:
     def target(self) -> Target:
         return Target(f"http://127.0.0.1:{self._port}", MODEL)
 
-    def command(self, setting: Setting, port: int) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def command(self, setting: Setting, port: int) -> list[str]: ...
 
     def start(self, setting: Setting) -> None:
         self.setting = setting
@@ -156,7 +157,7 @@ class _Program:
         self.stop()
         self.start(self.setting)
 
-    def resume(self) -> None:
+    def resume(self) -> None:  # noqa: B027  most keep nothing
         """Nothing is kept."""
 
     def engine(self) -> psutil.Process:
