@@ -45,6 +45,13 @@ def test_a_full_slot_fills_no_hole(context: Context) -> None:
     assert context.computed(1) == 256
 
 
+def test_a_full_batch_has_no_room_for_fillers(context: Context) -> None:
+    half = context.batch_tokens // 2
+    rows = [Row(0, 0, story(half), 0), Row(2, 0, story(context.batch_tokens - half), 1)]
+    assert len(logits(context, rows, idle=(1,))) == 1
+    assert context.computed(1) == 0
+
+
 def test_a_copy_is_the_same_to_the_last_bit_and_a_saved_state_too(context: Context) -> None:
     logits(context, [Row(0, 0, story(100), 1)])
     state = context.save(0)
