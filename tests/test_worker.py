@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from jupyter_uml import ipc
 from jupyter_uml.demo import demo_model_path
-from jupyter_uml.types import Chunk, GenerateRequest, Message, ModelSpec, SamplingParams, Usage
+from jupyter_uml.types import Chunk, GenerateRequest, Grammar, Message, ModelSpec, SamplingParams, Usage
 
 COMMAND = [sys.executable, "-P", "-m", "jupyter_uml.worker"]
 
@@ -91,6 +91,20 @@ def test_it_ends_with_its_parents_pipe(pipe: Pipe) -> None:
     assert pipe.process.stdin is not None
     pipe.process.stdin.close()
     assert pipe.process.wait(2) == 0
+
+
+def test_a_grammar_that_breaks_its_compiler_ends_its_request_only(pipe: Pipe) -> None:
+    load(pipe)
+    # No number of Python's decimal module: an error that is none of ours, in the thread that compiles.
+    broken = Grammar("json_schema", '{"type": "number", "multipleOf": 1e99999999999999999999}')
+    pipe.send(ipc.Add(GenerateRequest("bad", "demo", prompt="x", params=SamplingParams(grammar=broken))))
+    ended = pipe.receive()
+    assert isinstance(ended, ipc.Step)
+    assert [failed.request_id for failed in ended.failed] == ["bad"]
+    pipe.send(ipc.Add(GenerateRequest("good", "demo", prompt="x", params=SamplingParams(max_tokens=1))))
+    step = pipe.receive()
+    assert isinstance(step, ipc.Step)
+    assert step.chunks[-1].finish_reason is not None
 
 
 def test_an_interrupt_from_the_terminal_is_the_parents_business(pipe: Pipe) -> None:

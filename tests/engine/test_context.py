@@ -73,3 +73,12 @@ def test_what_is_no_state_is_not_taken_and_leaves_the_slot_empty(context: Contex
     assert not context.load(0, bytes(1000))
     assert context.computed(0) == 0
     assert logits(context, [Row(0, 0, story(10), 1)])
+
+
+def test_a_shift_of_cells_is_not_cut_short(context: Context) -> None:
+    """It is done with the next decode; ended in its middle, it would be done twice."""
+    logits(context, [Row(0, 0, story(200), 1)])
+    assert context.shift(0, 40, 60)
+    context.stop("somebody")
+    assert context.decode([Row(0, 140, [7], 1)], interruptible={"somebody"}) is not None
+    assert context.decode([Row(0, 141, [7], 1)], interruptible={"somebody"}) is None

@@ -7,21 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from jupyter_uml.demo import demo_model_path
 from jupyter_uml.engine import scorer as scorer_file
 from jupyter_uml.engine.model import Model
 from jupyter_uml.engine.scorer import Scorer
 from jupyter_uml.errors import ContextLengthExceeded, InvalidRequest
-from jupyter_uml.types import ModelSpec
 
 TEXT = "<|im_start|>user\nWho are you?<|im_end|>\n<|im_start|>assistant\n"
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[Model]:
-    model = Model(ModelSpec("demo", str(demo_model_path())))
-    yield model
-    model.close()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import gguf
 import numpy as np
 import pytest
 
-from jupyter_uml.demo import demo_model_path
 from jupyter_uml.engine.embedder import Embedder
 from jupyter_uml.engine.model import Model
 from jupyter_uml.engine.rank_prompt import rank_prompt
@@ -18,13 +17,6 @@ from jupyter_uml.engine.side_work import Finished, Rows, SideWork
 from jupyter_uml.errors import ContextLengthExceeded, InvalidRequest
 from jupyter_uml.types import ModelSpec
 from tests.engine import tiny_models
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[Model]:
-    model = Model(ModelSpec("demo", str(demo_model_path())))
-    yield model
-    model.close()
 
 
 @pytest.fixture
