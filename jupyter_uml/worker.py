@@ -107,7 +107,7 @@ class Worker:
 
     def run(self) -> None:
         self._send(ipc.Ready(ipc.PROTOCOL, os.getpid(), f"llama-cpp-python {version('llama-cpp-python')}"))
-        self._engine = engine = self._load()
+        engine = self._load()
         while True:
             outputs = self._drain(engine)
             outputs += engine.step()
@@ -122,7 +122,7 @@ class Worker:
         try:
             model = Model(message.spec, _Throttled(self._send))
             settings = model.fit(message.spec.settings, message.spec.memory_limit)
-            engine = _engine(model, settings)
+            self._engine = engine = _engine(model, settings)  # before anybody can ask it
         except UmlError as error:
             self._send(ipc.LoadFailed(error.to_dict()))
             sys.exit(0)

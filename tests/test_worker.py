@@ -95,7 +95,7 @@ def test_it_ends_with_its_parents_pipe(pipe: Pipe) -> None:
 
 def test_a_grammar_that_breaks_its_compiler_ends_its_request_only(pipe: Pipe) -> None:
     load(pipe)
-    # No number of Python's decimal module: an error that is none of ours, in the thread that compiles.
+    # Beyond Python's decimal module: an error in the thread that compiles.
     broken = Grammar("json_schema", '{"type": "number", "multipleOf": 1e99999999999999999999}')
     pipe.send(ipc.Add(GenerateRequest("bad", "demo", prompt="x", params=SamplingParams(grammar=broken))))
     ended = pipe.receive()

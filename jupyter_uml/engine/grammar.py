@@ -44,7 +44,7 @@ def compile_grammar(tokenizer: LLTokenizer, grammar: Grammar) -> LLMatcher:
         raise _refused(grammar, f"it is longer than {MAX_GRAMMAR_BYTES >> 10} KiB")
     try:
         matcher = LLMatcher(tokenizer, _translated(grammar), log_level=0, limits=_LIMITS)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, ArithmeticError) as error:  # the last from numbers beyond `decimal`
         raise _refused(grammar, str(error)) from None
     trial = matcher.deep_copy()
     if not trial.is_error():
