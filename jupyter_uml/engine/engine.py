@@ -21,7 +21,7 @@ from jupyter_uml.engine.sampler import Sampled, Sampler
 from jupyter_uml.engine.scheduler import Batch, Scheduler, Slice
 from jupyter_uml.engine.sequence import MAX_AHEAD, Sequence
 from jupyter_uml.engine.side_work import Finished, SideWork
-from jupyter_uml.engine.speculation import Acceptance, Speculator
+from jupyter_uml.engine.speculation import Acceptance, Account, Speculator
 from jupyter_uml.engine.state_store import StateStore
 from jupyter_uml.engine.step_costs import StepCosts
 from jupyter_uml.engine.waiting_line import WaitingLine
@@ -68,7 +68,7 @@ class Engine:
         self._scheduler = Scheduler[Sequence](self._context.batch_tokens)
         self._line = WaitingLine[Sequence]()
         self._running: list[Sequence] = []
-        self._acceptance = Acceptance()
+        self._acceptance, self._account = Acceptance(), Account()
         self.drafting: Drafting | None = None
 
     @property
@@ -178,7 +178,7 @@ class Engine:
         repeatable = request.params.seed is not None and request.params.temperature != 0
         if not self._context.cuttable or request.deterministic or repeatable:
             return None
-        return Speculator(sequence.tokens, earlier, self._acceptance)
+        return Speculator(sequence.tokens, earlier, self._acceptance, self._account)
 
     def _may_displace(self, sequence: Sequence) -> bool:
         return sequence.request.priority == "interactive" and not self._cache.free

@@ -3,7 +3,8 @@
 A guess that is wrong costs time, a look at what would have been guessed costs none: every generated token is compared
 with it, whether it was proposed or not. So the chance of being right is known before anything is spent on it, and a
 text without repetition is left alone. What may still be lost is bounded by an account: a proposal must be covered by
-what earlier ones have won, and by an allowance of one part in a hundred.
+what earlier ones have won, and by an allowance of one part in a hundred. All answers share it: what one of them found
+out need not be paid for again by the next.
 """
 
 from __future__ import annotations
@@ -50,11 +51,21 @@ class Acceptance:
         return (right + self._strength * prior) / (total + self._strength)
 
 
+class Account:
+    """What guesses may still lose, in plain steps: batches without any guess."""
+
+    def __init__(self) -> None:
+        self.balance = _OPENING
+
+    def add(self, steps: float) -> None:
+        self.balance = min(_CEILING, self.balance + steps)
+
+
 class Speculator:
     """Guesses for one sequence.
 
     `earlier`: how an earlier answer to the same prompt went on. It is followed while the new answer agrees with it, and
-    searched like the prompt afterwards. `common`: the experience of all sequences.
+    searched like the prompt afterwards. `common` and `account`: the experience and the winnings of all sequences.
     """
 
     def __init__(
@@ -62,10 +73,11 @@ class Speculator:
         tokens: list[int],
         earlier: Sequence[int] = (),
         common: Acceptance | None = None,
+        account: Account | None = None,
     ) -> None:
         self._lookup = PromptLookup(tokens, [*tokens[-_OVERLAP:], *earlier] if earlier else ())
         self._acceptance = Acceptance(common, memory=_MEMORY)
-        self._account = _OPENING  # in plain steps: batches without any guess
+        self._account = account or Account()
         self._stake, self._prize = 0.0, 0.0  # plain steps that a guess of the last proposal costs, and wins if right
 
     def extend(self, tokens: Sequence[int]) -> None:
@@ -75,7 +87,7 @@ class Speculator:
             if lookup.match:
                 self._acceptance.add(lookup.from_before, lookup.match, token == lookup.guess)
             lookup.extend((token,))
-            self._account = min(_CEILING, self._account + _ALLOWANCE)
+            self._account.add(_ALLOWANCE)
 
     def propose(self, room: int, costs: StepCosts, other_rows: int) -> list[int]:
         """The tokens to check in the next batch, at most `room`; none where that does not pay now.
@@ -93,7 +105,7 @@ class Speculator:
             chance *= self._acceptance.rate(self._lookup.from_before, self._lookup.match + count - 1)
             expected += chance
             seconds = costs.seconds(other_rows + 1 + count) or plain
-            if chance < _HOPELESS or seconds - plain > _STAKE * self._account * plain:
+            if chance < _HOPELESS or seconds - plain > _STAKE * self._account.balance * plain:
                 break
             if (other_rows + expected) / seconds > best_rate:
                 best, best_rate, cost = count, (other_rows + expected) / seconds, seconds / plain - 1
@@ -102,7 +114,7 @@ class Speculator:
 
     def judge(self, proposed: int, accepted: int) -> None:
         """The outcome of the last proposal: so many of its tokens were checked, so many were right."""
-        self._account = min(_CEILING, self._account + accepted * self._prize - proposed * self._stake)
+        self._account.add(accepted * self._prize - proposed * self._stake)
 
 
 def _bucket(match: int) -> int:
