@@ -21,13 +21,18 @@ from jupyter_uml.types import (
     GenerateRequest,
     ModelInfo,
     ModelSpec,
+    PromptRequest,
     RankRequest,
+    RenderedPrompt,
     Rows,
     ScoreRequest,
+    Scores,
     SideRequest,
+    Tokenized,
+    TokenizeRequest,
 )
 
-PROTOCOL = 2
+PROTOCOL = 3
 HEADER = struct.Struct("!I")
 MAX_FRAME = 256 << 20  # bytes; a longer frame means that the stream is out of step
 
@@ -61,11 +66,19 @@ class Score(_Message, frozen=True):
     request: ScoreRequest
 
 
+class Tokenize(_Message, frozen=True):
+    request: TokenizeRequest
+
+
+class Render(_Message, frozen=True):
+    request: PromptRequest
+
+
 class Abort(_Message, frozen=True):
     request_id: str
 
 
-ToWorker = Load | Add | Embed | Rank | Score | Abort
+ToWorker = Load | Add | Embed | Rank | Score | Tokenize | Render | Abort
 
 # --- from the worker -------------------------------------------------------------------------
 
@@ -104,6 +117,9 @@ class Step(_Message, frozen=True):
     chunks: list[Chunk]
     failed: list[Failed]
     rows: list[Rows] = []
+    scores: list[Scores] = []
+    tokenized: list[Tokenized] = []
+    prompts: list[RenderedPrompt] = []
 
 
 FromWorker = Ready | Progress | Loaded | LoadFailed | Step
@@ -141,6 +157,10 @@ def _message(request: GenerateRequest | SideRequest) -> ToWorker:
             return Rank(request)
         case ScoreRequest():
             return Score(request)
+        case TokenizeRequest():
+            return Tokenize(request)
+        case PromptRequest():
+            return Render(request)
     return Add(request)
 
 

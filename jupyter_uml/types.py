@@ -10,23 +10,52 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
-FinishReason = Literal["stop", "length", "aborted"]
+FinishReason = Literal["stop", "length", "tool_calls", "aborted"]
 ModelState = Literal["available", "loading", "loaded", "unloading", "restarting", "failed"]
 KvType = Literal["f16", "q8_0", "q4_0"]
 Priority = Literal["interactive", "batch"]
 Truncation = Literal["middle", "oldest_messages"]
 Pooling = Literal["mean", "cls", "last", "rank"]
 GrammarKind = Literal["json_schema", "json_object", "regex", "lark"]
+ToolChoice = Literal["auto", "none", "required"]
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 
 MAX_STOP_STRINGS = 16
 MAX_TOP_LOGPROBS = 20
+# Where an image stands in the text of a message. A noncharacter of Unicode, which is taken out of what people write.
+IMAGE_MARK = "\ufdd1"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function that the model wants to have called. `arguments`: a JSON object, as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
+    """A turn of a conversation. `images`: encoded files (PNG, JPEG, …), one for each `IMAGE_MARK` in `content`."""
+
     role: Role
     content: str
     name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()  # of the assistant
+    tool_call_id: str | None = None  # which call a message of the role `tool` answers
+    reasoning: str | None = None  # what the assistant thought before it said `content`
+    images: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the model may call. `parameters`: the JSON schema of its arguments, as JSON text."""
+
+    name: str
+    description: str = ""
+    parameters: str = '{"type":"object","properties":{}}'
+    strict: bool = False  # arguments always satisfy the schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +103,10 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """One sequence to be generated: either `messages`, rendered by the model's chat template, or a raw `prompt`."""
+    """One sequence to be generated: either `messages`, rendered by the model's chat template, or a raw `prompt`.
+
+    Messages that end with one of the assistant are gone on with: the answer is the rest of that message.
+    """
 
     id: str
     model: str
@@ -86,6 +118,52 @@ class GenerateRequest:
     truncate: Truncation | None = None  # how to shorten a prompt that does not fit; None: refuse it
     context_shift: bool = False  # a full context forgets its oldest half instead of ending the answer
     deterministic: bool = False  # the same request gives the same tokens, whatever else runs; slower
+    suffix: str | None = None  # of a raw prompt: what shall follow the answer, for models that can fill in the middle
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = "auto"
+    tool_name: str | None = None  # the tool that must be called
+    parallel_tool_calls: bool = True  # else one call at most
+    reasoning_effort: ReasoningEffort | None = None  # None: as the model's template does by itself
+    reasoning_budget: int | None = None  # tokens after which reasoning is ended; 0: none at all
+    template_options: tuple[tuple[str, bool | int | float | str], ...] = ()  # further variables of the chat template
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRequest:
+    """What would the prompt of this request be? Nothing is generated."""
+
+    id: str
+    model: str
+    request: GenerateRequest
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPrompt:
+    """`text`: what the tokens stand for, control tokens written out."""
+
+    request_id: str
+    tokens: tuple[int, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizeRequest:
+    """Texts to be made into tokens, or tokens into text."""
+
+    id: str
+    model: str
+    inputs: tuple[str | tuple[int, ...], ...]
+    add_special: bool = True  # such as the token that begins every text
+    parse_special: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenized:
+    """The tokens of each input and the bytes of each token; control tokens are written out."""
+
+    request_id: str
+    tokens: tuple[tuple[int, ...], ...]
+    pieces: tuple[tuple[bytes, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +195,17 @@ class ScoreRequest:
     id: str
     model: str
     inputs: tuple[str | tuple[int, ...], ...]
+    top: int = 0  # report so many alternatives of each token, too
 
 
-SideRequest = EmbedRequest | RankRequest | ScoreRequest
+SideRequest = EmbedRequest | RankRequest | ScoreRequest | TokenizeRequest | PromptRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
     """The result of such a request: float32 numbers, in this machine's byte order, for each input or document.
 
-    An embedding; the scores of a classifier's labels; or the logarithms of the probabilities of the tokens after the
-    first.
+    An embedding, or the scores of a classifier's labels.
     """
 
     request_id: str
@@ -145,6 +223,7 @@ class Usage:
     truncated_tokens: int = 0  # prompt tokens left out, because the request asked for `truncate`
     drafted_tokens: int = 0  # guessed ahead by speculation
     accepted_tokens: int = 0  # and of these, the ones that were right
+    reasoning_tokens: int = 0  # of the completion's
 
     @property
     def total_tokens(self) -> int:
@@ -183,6 +262,28 @@ class TokenLogprob:
 
 
 @dataclass(frozen=True, slots=True)
+class Scores:
+    """For each input the log-probability of each token after the first, in order, and the tokens."""
+
+    request_id: str
+    logprobs: tuple[tuple[TokenLogprob, ...], ...]
+    prompt_tokens: int
+
+
+SideResult = Rows | Scores | Tokenized | RenderedPrompt
+
+
+@dataclass(frozen=True, slots=True)
+class CallDelta:
+    """A piece of a tool call. The first one of a call has its `id` and `name`; the pieces of `arguments` are joined."""
+
+    index: int  # which call of the answer
+    arguments: str = ""
+    id: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of one answer. The last chunk of a request has `finish_reason`; no chunk follows it.
 
@@ -196,7 +297,9 @@ class Chunk:
     stop_reason: str | int | None = None
     usage: Usage | None = None
     timings: Timings | None = None
-    logprobs: tuple[TokenLogprob, ...] = ()  # of the tokens of this chunk, where they were asked for
+    logprobs: tuple[TokenLogprob, ...] = ()  # of the tokens of this chunk's text, where they were asked for
+    reasoning: str = ""
+    calls: tuple[CallDelta, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +382,12 @@ class ModelInfo:
     n_ctx_train: int
     size_bytes: int
     has_chat_template: bool
+    sha256: str | None = None  # of the file, where it is known without reading all of it
+    chat_format: str = "plain"  # how the model writes tool calls and reasoning, by name
+    can_reason: bool = False
+    can_see: bool = False  # a projector for images is there
+    can_infill: bool = False  # it has tokens for filling in the middle
+    pooling: Pooling | None = None  # what the file says about embeddings; None: nothing
 
 
 @dataclass(frozen=True, slots=True)

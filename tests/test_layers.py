@@ -26,6 +26,7 @@ LAYERS = (
     ("worker",),
     ("loader",),
     ("service",),
+    ("protocol",),
     ("server", "client"),
     ("kernel",),
 )
@@ -60,8 +61,8 @@ THIRD_PARTY = {
     "jupyter_core": ("loader/", "server/", "client/"),
     "tornado": ("server/",),
     "jupyter_server": ("server/",),
-    "pydantic": ("server/",),
-    "orjson": ("server/", "client/"),
+    "pydantic": ("server/", "protocol/"),
+    "orjson": ("server/", "client/", "protocol/"),
     "httpx2": ("client/",),
     "openai": ("client/",),
     "traitlets": ("server/", "kernel/"),

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict, is_dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 from jupyter_core.utils import ensure_async
 from jupyter_server.base.handlers import JupyterHandler
-from pydantic import BaseModel, ValidationError
 from tornado.web import HTTPError, stream_request_body
 
 from jupyter_uml.errors import (
@@ -34,6 +32,7 @@ from jupyter_uml.errors import (
     UmlError,
     WorkerDied,
 )
+from jupyter_uml.protocol.body import Body, parse
 from jupyter_uml.server.keys import JUPYTER_USER, KEY_PREFIX, KeyRing, Principal, Scope
 from jupyter_uml.server.stream import EventStream
 from jupyter_uml.service import Service
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 
 MAX_BODY = 32 << 20  # bytes
 NOT_SUPPORTED = ("embeddings", "responses", "rerank", "messages", "images", "audio", "files", "batches", "moderations")
-MAX_ECHO = 120  # characters of a request that an error text repeats
 STATUS: dict[type[UmlError], int] = {
     UmlError: 500,
     InvalidRequest: 400,
@@ -61,9 +59,6 @@ STATUS: dict[type[UmlError], int] = {
     Overloaded: 503,
     WorkerDied: 503,
 }
-
-_UNION_BRANCH = re.compile(r"^(str|int|float|constrained-str|(list|tuple|function-\w+|literal)\[.*)$")
-Body = TypeVar("Body", bound=BaseModel)
 
 
 def status_of(error: UmlError) -> int:
@@ -174,12 +169,7 @@ class UmlHandler(JupyterHandler):
         """
         if self._body_too_large:
             raise _too_large()
-        try:
-            return model.model_validate(orjson.loads(bytes(self._body)))
-        except orjson.JSONDecodeError as error:
-            raise InvalidRequest(f"The body is not valid JSON: {str(error).split(':')[0]}.") from error
-        except ValidationError as error:
-            raise _named(error) from error
+        return parse(model, bytes(self._body))
 
     # --- answering ---
 
@@ -242,21 +232,6 @@ class UnknownRouteHandler(UmlHandler):
 
 def _too_large() -> PayloadTooLarge:
     return PayloadTooLarge(f"The body is larger than {MAX_BODY >> 20} MiB.")
-
-
-def _named(error: ValidationError) -> InvalidRequest:
-    """The first fault of a body, in words, with the field's name."""
-    faults = error.errors(include_url=False, include_input=False, include_context=False)
-    # Of a union's branches the one that got furthest is the one that was meant.
-    fault = max(faults, key=lambda fault: len(fault["loc"]))
-    path = ".".join(str(part) for part in fault["loc"] if not _UNION_BRANCH.match(str(part)))
-    path = path[:MAX_ECHO]
-    if fault["type"] == "extra_forbidden":
-        return InvalidRequest(f"{path}: this field is not supported. Leave it out.", param=path)
-    if fault["type"] == "literal_error" or path in ("n", "best_of"):
-        return InvalidRequest(f"{path}: this value is not supported. Leave the field out.", param=path)
-    text = fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    return InvalidRequest(f"{path}: {text}" if path else text, param=path or None)
 
 
 def _from_status(status: int, request_id: str) -> UmlError:

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from jupyter_uml.protocol.body import ModelId, StrictBody
 from jupyter_uml.types import KvType, LoadSettings, Lora
-
-ModelId = Annotated[str, Field(min_length=1, max_length=256)]  # looked up among the catalog's, never a path
-
-
-class StrictBody(BaseModel):
-    """No field is passed over, none is of another type than it says."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())
 
 
 class LoraBody(StrictBody):

@@ -6,8 +6,7 @@ import time
 from contextlib import aclosing
 
 from jupyter_uml.errors import UmlError
-from jupyter_uml.server.base import UmlHandler, unexpected
-from jupyter_uml.server.openai_types import (
+from jupyter_uml.protocol.completions import (
     Answer,
     ChatCompletionRequest,
     ChatForm,
@@ -16,6 +15,7 @@ from jupyter_uml.server.openai_types import (
     TextForm,
     models_body,
 )
+from jupyter_uml.server.base import UmlHandler, unexpected
 from jupyter_uml.server.stream import ClientGoneError, EventStream
 from jupyter_uml.types import GenerateRequest
 

@@ -16,7 +16,8 @@ import httpx2
 import pytest
 
 from jupyter_uml.errors import UmlError
-from jupyter_uml.server import base, openai, openai_types
+from jupyter_uml.protocol import completions as openai_types
+from jupyter_uml.server import base, openai
 from jupyter_uml.server.extension import ROUTES
 from jupyter_uml.server.keys import ALL_SCOPES, KeyRing
 from tests.conftest import Server, launch, wait_until

@@ -17,7 +17,7 @@ import openai
 import pytest
 from pydantic import ValidationError
 
-from jupyter_uml.server.openai_types import CompletionRequest
+from jupyter_uml.protocol.completions import CompletionRequest
 from jupyter_uml.types import Grammar, SamplingParams
 from tests.conftest import Server, wait_until
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import orjson
 from pydantic import Field, field_validator, model_validator
 
-from jupyter_uml.server.native_types import StrictBody
+from jupyter_uml.protocol.body import StrictBody
 from jupyter_uml.types import MAX_STOP_STRINGS, Grammar, Priority, SamplingParams, Truncation
 
 MAX_SCHEMA_BYTES = 1 << 17

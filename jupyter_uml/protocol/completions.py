@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from jupyter_uml.server.native_types import ModelId, StrictBody
-from jupyter_uml.server.openai_logprobs import ChatLogprobs, LogprobWriter, TextLogprobs
-from jupyter_uml.server.sampling_types import SamplingBody
+from jupyter_uml.protocol.body import ModelId, StrictBody
+from jupyter_uml.protocol.logprobs import ChatLogprobs, LogprobWriter, TextLogprobs
+from jupyter_uml.protocol.sampling import SamplingBody
 from jupyter_uml.types import MAX_TOP_LOGPROBS, Chunk, GenerateRequest, Message, ModelStatus, Role, TokenLogprob, Usage
 
 MAX_MESSAGES = 4096
