@@ -22,6 +22,7 @@ ReasoningEffort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 
 MAX_STOP_STRINGS = 16
 MAX_TOP_LOGPROBS = 20
+MAX_INPUTS = 2048  # texts of one request for embeddings, ranks, scores or tokens
 # Where an image stands in the text of a message. A noncharacter of Unicode, which is taken out of what people write.
 IMAGE_MARK = "\ufdd1"
 
@@ -64,6 +65,7 @@ class Grammar:
 
     kind: GrammarKind
     source: str = ""  # empty for `json_object`: any JSON object
+    param: str | None = None  # the field of the request that asks for it, for errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,6 +359,7 @@ class ModelSpec:
     cache: CacheSettings = field(default_factory=CacheSettings)
     lora: tuple[LoraFile, ...] = ()
     draft_path: str | None = None  # the draft model's file
+    projector_path: str | None = None  # the file by which the model sees images
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO, NoReturn, TypeVar
 
 from jupyter_uml import ipc
 from jupyter_uml.engine.draft_model import DraftModel
@@ -26,15 +26,28 @@ from jupyter_uml.engine.drafting import Drafting
 from jupyter_uml.engine.engine import Engine, Failure, Output
 from jupyter_uml.engine.fingerprint import file_sha256
 from jupyter_uml.engine.model import Model
+from jupyter_uml.engine.purpose import check_writes
 from jupyter_uml.engine.sampler import prepare
 from jupyter_uml.engine.state_store import StateStore
 from jupyter_uml.errors import EngineError, UmlError
-from jupyter_uml.types import Chunk, EffectiveSettings, ModelSpec, Rows
+from jupyter_uml.types import (
+    Chunk,
+    EffectiveSettings,
+    GenerateRequest,
+    ModelSpec,
+    PromptRequest,
+    RenderedPrompt,
+    Rows,
+    Scores,
+    Tokenized,
+)
 
 _PR_SET_PDEATHSIG = 1
 _QUIET_SECONDS = 1.0  # without a request before computed prompts are saved: it would slow a next one down
 _LAST_WRITES_SECONDS = 1.2  # what the parent allows before it kills, less some
 _PROGRESS_INTERVAL = 0.05  # seconds between two reports
+
+T = TypeVar("T")
 
 
 def main() -> None:
@@ -74,7 +87,7 @@ class Worker:
     def _receive(self, message: ipc.ToWorker) -> None:
         engine = self._engine
         match message:
-            case ipc.Add(request) if request.params.grammar is not None and engine is not None:
+            case ipc.Add(request) if (request.params.grammar is not None or request.tools) and engine is not None:
                 self._preparing.add(request.id)
                 self._preparer.submit(self._prepare, engine, message)
             case ipc.Abort(request_id) if self._taken(request_id):
@@ -89,7 +102,7 @@ class Worker:
         """Compile a grammar, which may take seconds, while the loop goes on with everybody's answers."""
         request = message.request
         try:
-            prepare(engine.model, request.params)
+            prepare(engine.model, engine.prompts.grammar(request))
         except UmlError:
             pass  # the engine finds the same fault, and tells it
         except BaseException:  # the engine meets it, too, and ends the request
@@ -161,24 +174,38 @@ def _exit(engine: Engine) -> NoReturn:
 def _handle(engine: Engine, message: ipc.ToWorker) -> list[Output]:
     match message:
         case ipc.Add(request):
-            try:
-                engine.add(request)
-            except UmlError as error:
-                return [Failure(request.id, error)]
-            except Exception:  # a fault of ours in one request must not end all the others
-                traceback.print_exc()
-                return [Failure(request.id, EngineError("The request could not be prepared. The log says why."))]
-        case ipc.Embed(r):
-            engine.side.embed(r.id, r.inputs, r.pooling, normalize=r.normalize, dimensions=r.dimensions)
-        case ipc.Rank(r):
-            engine.side.rank(r.id, r.query, r.documents)
-        case ipc.Score(r):
-            engine.side.score(r.id, r.inputs)
+            return _told(request.id, lambda: _add(engine, request))
+        case ipc.Render(asked):
+            return _told(asked.id, lambda: _render(engine, asked))
+        case ipc.Embed(task) | ipc.Rank(task) | ipc.Score(task) | ipc.Tokenize(task):
+            engine.side.add(task)
         case ipc.Abort(request_id):
             return engine.abort(request_id)
         case ipc.Load():
             sys.exit("a worker loads one model in its life")
     return []
+
+
+def _told(request_id: str, work: Callable[[], list[Output]]) -> list[Output]:
+    """What `work` gives, or why it gives nothing."""
+    try:
+        return work()
+    except UmlError as error:
+        return [Failure(request_id, error)]
+    except Exception:  # a fault of ours in one request must not end all the others
+        traceback.print_exc()
+        return [Failure(request_id, EngineError("The request could not be prepared. The log says why."))]
+
+
+def _add(engine: Engine, request: GenerateRequest) -> list[Output]:
+    check_writes(engine.model)
+    engine.add(request)
+    return []
+
+
+def _render(engine: Engine, request: PromptRequest) -> list[Output]:
+    tokens = tuple(engine.prompts.build(request.request).tokens)
+    return [RenderedPrompt(request.id, tokens, engine.side.text(tokens))]
 
 
 def _engine(model: Model, settings: EffectiveSettings) -> Engine:
@@ -202,10 +229,11 @@ def _store(spec: ModelSpec, settings: EffectiveSettings) -> StateStore:
 
 
 def _step_message(outputs: list[Output]) -> ipc.Step:
-    chunks = [output for output in outputs if isinstance(output, Chunk)]
-    rows = [output for output in outputs if isinstance(output, Rows)]
-    failed = [ipc.Failed(o.request_id, o.error.to_dict()) for o in outputs if isinstance(o, Failure)]
-    return ipc.Step(chunks, failed, rows)
+    def of(kind: type[T]) -> list[T]:
+        return [output for output in outputs if isinstance(output, kind)]
+
+    failed = [ipc.Failed(failure.request_id, failure.error.to_dict()) for failure in of(Failure)]
+    return ipc.Step(of(Chunk), failed, of(Rows), of(Scores), of(Tokenized), of(RenderedPrompt))
 
 
 class _Throttled:

@@ -45,14 +45,24 @@ class Row:
     n_logits: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageRow:
+    """Embeddings that stand in the place of tokens. `causal`: each sees only itself and those before it."""
+
+    slot: int
+    positions: npt.NDArray[np.int32]  # (dimensions, count); more than one dimension for M-RoPE
+    embeddings: npt.NDArray[np.float32]  # (count, width)
+    causal: bool
+
+
 class Context:
     """One stream of `n_ctx` tokens for each of `n_parallel` slots.
 
-    `n_ahead`: how many rows beside one for each slot may be sampled from in a batch. Only `stop` may be called from
-    another thread than the one that decodes.
+    `n_ahead`: how many rows beside one for each slot may be sampled from in a batch. `n_whole`: tokens that must have
+    room in one batch. Only `stop` may be called from another thread than the one that decodes.
     """
 
-    def __init__(self, model: Model, settings: EffectiveSettings, n_ahead: int = 0) -> None:
+    def __init__(self, model: Model, settings: EffectiveSettings, n_ahead: int = 0, n_whole: int = 0) -> None:
         params = llama_cpp.llama_context_default_params()
         params.n_ctx = settings.n_ctx * settings.n_parallel
         params.n_seq_max = settings.n_parallel
@@ -60,7 +70,8 @@ class Context:
         params.flash_attn_type = (
             llama_cpp.LLAMA_FLASH_ATTN_TYPE_AUTO if flash else llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
         )
-        params.n_batch = params.n_ubatch = min(params.n_ctx, BATCH if flash else _batch(model, settings.n_ctx))
+        room = max(n_whole, BATCH if flash else _batch(model, settings.n_ctx))
+        params.n_batch = params.n_ubatch = min(params.n_ctx, room)
         params.n_outputs_max = settings.n_parallel + n_ahead  # keeps the logits buffer small
         params.n_threads = params.n_threads_batch = settings.n_threads
         params.type_k = params.type_v = KV_TYPES[settings.kv_type][0]
@@ -102,22 +113,46 @@ class Context:
         """
         fillers = self._fillers(rows, idle) if idle and self.cuttable else []
         batch, sampled = self._buffers.fill(sorted([*rows, *fillers], key=_by_slot) if fillers else rows)
+        status = self._run(batch, interruptible)
+        for row in fillers:
+            self.keep(row.slot, row.start)
+        if not self._finished(status, [row.slot for row in rows]):
+            return None
+        return [self._logits(index) for index in sampled]
+
+    def decode_image(self, row: ImageRow, interruptible: Collection[str] = ()) -> bool:
+        """Run the rows of an image, at most a batch's worth. False: `stop` was called; some of them may be computed.
+
+        Raises:
+            EngineError: llama.cpp refused the batch; the cells of its rows are undefined.
+        """
+        batch = self._buffers.fill_image(row)
+        llama_cpp.llama_set_causal_attn(self.handle, row.causal)
+        try:
+            status = self._run(batch, interruptible)
+        finally:
+            llama_cpp.llama_set_causal_attn(self.handle, True)
+        return self._finished(status, [row.slot])
+
+    def _run(self, batch: llama_cpp.llama_batch, interruptible: Collection[str]) -> int:
         # A shift of cells is part of this decode: cut short, it would be done twice.
         with self._stop.listening(() if self._shifting else interruptible):
-            status = llama_cpp.llama_decode(self.handle, batch)
+            status = int(llama_cpp.llama_decode(self.handle, batch))
         self._shifting = False
         if status != _REFUSED:
             self.moving.clear()
-        for row in fillers:
-            self.keep(row.slot, row.start)
+        return status
+
+    def _finished(self, status: int, slots: Iterable[int]) -> bool:
+        """Whether a batch was computed to its end."""
         if status == _ABORTED:
             if not self.cuttable:  # a recurrent state was overwritten in part, and llama.cpp does not say so
-                for row in rows:
-                    self.keep(row.slot, 0)
-            return None
+                for slot in slots:
+                    self.keep(slot, 0)
+            return False
         if status != 0:
             raise EngineError(f"llama.cpp could not compute this batch (status {status}).", status=status)
-        return [self._logits(index) for index in sampled]
+        return True
 
     def stop(self, name: str) -> None:
         """End the `decode` that listens to this name, now or the next, within milliseconds. For another thread."""
@@ -252,6 +287,21 @@ class _BatchBuffers:
                 ctypes.cast(self._seq.ctypes.data + i * step, ctypes.POINTER(llama_cpp.llama_seq_id))
                 for i in range(room)
             )
+        )
+
+    def fill_image(self, row: ImageRow) -> llama_cpp.llama_batch:
+        """None of its rows is sampled from. The row's arrays must outlive the batch."""
+        count = len(row.embeddings)
+        self._seq[:count] = row.slot
+        self._logits[:count] = 0
+        return llama_cpp.llama_batch(
+            n_tokens=count,
+            token=None,
+            embd=row.embeddings.ctypes.data_as(ctypes.POINTER(ctypes.c_float)),
+            pos=row.positions.ctypes.data_as(ctypes.POINTER(llama_cpp.llama_pos)),
+            n_seq_id=self._n_seq.ctypes.data_as(ctypes.POINTER(ctypes.c_int32)),
+            seq_id=self._seq_pointers,
+            logits=self._logits.ctypes.data_as(ctypes.POINTER(ctypes.c_int8)),
         )
 
     def fill(self, rows: Iterable[Row]) -> tuple[llama_cpp.llama_batch, list[int]]:

@@ -7,17 +7,16 @@ of a causal model can be computed in parts. Work is cut into steps, between whic
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Literal
 
 import numpy as np
 
 from jupyter_uml.engine.lora import Adapters
 from jupyter_uml.engine.model import Model
-from jupyter_uml.engine.side_context import BATCH, Floats, Piece, SideContext, is_ranker
-from jupyter_uml.errors import ContextLengthExceeded, EngineError, InvalidRequest
+from jupyter_uml.engine.purpose import is_causal
+from jupyter_uml.engine.side_context import BATCH, Floats, Piece, SideContext, embedding_width
+from jupyter_uml.errors import ContextLengthExceeded, EngineError, InvalidRequest, UmlError
+from jupyter_uml.types import Pooling
 
-Pooling = Literal["mean", "cls", "last", "rank"]
-_BY_NUMBER: dict[str | None, Pooling] = {"1": "mean", "2": "cls", "3": "last", "4": "rank"}  # llama.h
 SEQUENCES = 32  # texts in one batch, at most
 
 
@@ -34,9 +33,8 @@ class Embedder:
     ) -> None:
         self._model, self._n_threads, self._n_batch, self._adapters = model, n_threads, n_batch, adapters
         self.n_ctx = min(n_ctx, model.info.n_ctx_train)
-        architecture = model.metadata("general.architecture")
-        self._whole = model.metadata(f"{architecture}.attention.causal") == "false"
-        self.pooling: Pooling = _BY_NUMBER.get(model.metadata(f"{architecture}.pooling_type"), "mean")
+        self._whole = not is_causal(model)
+        self.pooling: Pooling = model.info.pooling or "mean"
         self._context: SideContext | None = None
         self._ranks = False  # whether the context is one for rank pooling
 
@@ -69,10 +67,11 @@ class Embedder:
         *,
         normalize: bool = True,
         dimensions: int | None = None,
-    ) -> Generator[None, None, Floats]:
-        """Embeddings of tokenized texts, shape (inputs, n_embd), float32; yields after each decode.
+    ) -> Generator[bool, None, Floats]:
+        """Embeddings of tokenized texts, shape (inputs, n_embd), float32.
 
-        Only one such generator may be under way at a time. Closing it gives the work up.
+        Yields after each decode; False in the middle of a long text, when no other such generator may go on before this
+        one does. Closing it gives the work up.
 
         Args:
             pooling: None takes the model's own. "rank" gives a classifier's scores, shape (inputs, labels), as is.
@@ -84,13 +83,13 @@ class Embedder:
             ContextLengthExceeded: a text is longer than the context.
         """
         pooling = pooling or self.pooling
-        self._check(inputs, pooling)
+        self._check(inputs, pooling, dimensions)
         if not inputs:
             return np.zeros((0, 0), np.float32)
-        groups = self._grouped(inputs)
-        context = self._context_for(max(map(len, inputs)), rank=pooling == "rank")
         rows: list[Floats] = [np.zeros(0, np.float32)] * len(inputs)
-        for group in groups:
+        for group in self._grouped(inputs):
+            # Asked for anew each time: another generator may have had it made larger since.
+            context = self._context_for(max(map(len, inputs)), rank=pooling == "rank")
             pooled = yield from self._compute(context, [inputs[index] for index in group], pooling)
             for index, row in zip(group, pooled, strict=True):
                 rows[index] = row
@@ -101,7 +100,7 @@ class Embedder:
 
     def _compute(
         self, context: SideContext, texts: list[Sequence[int]], pooling: Pooling
-    ) -> Generator[None, None, list[Floats]]:
+    ) -> Generator[bool, None, list[Floats]]:
         context.forget()
         if len(texts[0]) > context.n_batch:  # such a text is alone in its group
             return [(yield from _in_parts(context, list(texts[0]), pooling))]
@@ -111,7 +110,7 @@ class Embedder:
         else:
             ends = np.cumsum([len(text) for text in texts])[:-1]
             pooled = [_pooled(part, pooling) for part in np.split(context.token_embeddings(count), ends)]
-        yield
+        yield True
         return pooled
 
     def _grouped(self, inputs: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -145,24 +144,54 @@ class Embedder:
             )
         return self._context
 
-    def _check(self, inputs: Sequence[Sequence[int]], pooling: Pooling) -> None:
-        if pooling == "rank" and not is_ranker(self._model):
-            raise InvalidRequest(f"{self._model.spec.id} has no classifier that could rank texts.", param="model")
-        for tokens in inputs:
-            check_tokens(self._model, tokens, self.n_ctx)
+    def check_pooling(self, pooling: Pooling) -> None:
+        """Raise `InvalidRequest` where this model cannot pool so."""
+        if pooling == "rank" and self._model.info.pooling != "rank":
+            raise InvalidRequest(
+                f"{self._model.spec.id} has no classifier that could rank texts. Name a reranking model, or compare "
+                "the texts' embeddings.",
+                param="model",
+            )
+
+    def _check(self, inputs: Sequence[Sequence[int]], pooling: Pooling, dimensions: int | None) -> None:
+        self.check_pooling(pooling)
+        width = embedding_width(self._model)
+        if dimensions is not None and not 1 <= dimensions <= width:
+            raise InvalidRequest(f"This model's embeddings have {width} dimensions.", param="dimensions")
+        for index, tokens in enumerate(inputs):
+            check_tokens(self._model, tokens, self.n_ctx, index)
 
 
-def check_tokens(model: Model, tokens: Sequence[int], n_ctx: int) -> None:
-    """Raise `InvalidRequest` or `ContextLengthExceeded` for tokens that could not be computed."""
+class InputTooLong(ContextLengthExceeded):
+    """A text that would have to be cut. `index`: which one of the request's."""
+
+    def __init__(self, index: int, tokens: int, room: int, param: str = "input") -> None:
+        UmlError.__init__(
+            self,
+            f"Text {index} has {tokens} tokens and at most {room} can be computed together. Send it in parts, or load "
+            "the model with a larger n_ctx if it was trained for one.",
+            param=param,
+            prompt_tokens=tokens,
+            context_tokens=room,
+        )
+
+
+def check_tokens(model: Model, tokens: Sequence[int], n_ctx: int, index: int, param: str = "input") -> None:
+    """Raise `InvalidRequest` or `InputTooLong` for tokens that could not be computed, of the text number `index`."""
     if not tokens:
-        raise InvalidRequest("An input is empty.", param="input")
+        raise InvalidRequest(f"Text {index} is empty.", param=param)
     if len(tokens) > n_ctx:
-        raise ContextLengthExceeded(len(tokens), n_ctx, "input")
-    if not 0 <= min(tokens) <= max(tokens) < model.n_vocab:
-        raise InvalidRequest(f"A token is outside the vocabulary of {model.n_vocab}.", param="input")
+        raise InputTooLong(index, len(tokens), n_ctx, param)
+    check_known(model, tokens, index, param)
 
 
-def _in_parts(context: SideContext, text: list[int], pooling: Pooling) -> Generator[None, None, Floats]:
+def check_known(model: Model, tokens: Sequence[int], index: int, param: str = "input") -> None:
+    """Raise `InvalidRequest` for tokens that the model does not have."""
+    if tokens and not 0 <= min(tokens) <= max(tokens) < model.n_vocab:
+        raise InvalidRequest(f"Text {index} has a token outside the vocabulary of {model.n_vocab}.", param=param)
+
+
+def _in_parts(context: SideContext, text: list[int], pooling: Pooling) -> Generator[bool, None, Floats]:
     """The pooled embedding of a text that is longer than a batch, of a causal model."""
     total: Floats | None = None
     for start in range(0, len(text), context.n_batch):
@@ -172,7 +201,7 @@ def _in_parts(context: SideContext, text: list[int], pooling: Pooling) -> Genera
             total = rows.sum(axis=0) if total is None else total + rows.sum(axis=0)
         elif pooling == "last" or total is None:
             total = _pooled(rows, pooling)
-        yield
+        yield start + len(part) == len(text)
     assert total is not None
     return total / np.float32(len(text)) if pooling == "mean" else total
 
@@ -184,8 +213,6 @@ def _pooled(rows: Floats, pooling: Pooling) -> Floats:
 
 def _finished(table: Floats, normalize: bool, dimensions: int | None) -> Floats:
     if dimensions is not None:
-        if not 1 <= dimensions <= table.shape[1]:
-            raise InvalidRequest(f"This model's embeddings have {table.shape[1]} dimensions.", param="dimensions")
         table = table[:, :dimensions]
     if normalize:
         lengths: Floats = np.linalg.norm(table, axis=1, keepdims=True)

@@ -7,15 +7,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from jupyter_uml.engine.context import Context, Logits, Row
 from jupyter_uml.engine.drafting import Drafting
-from jupyter_uml.engine.emission import Emission, emit
+from jupyter_uml.engine.emission import Emission, Emitter
 from jupyter_uml.engine.kv_cache import KvCache, Place, Wait
 from jupyter_uml.engine.lora import Adapters
 from jupyter_uml.engine.model import Model
-from jupyter_uml.engine.output import TextStream
+from jupyter_uml.engine.output import AnswerStream
 from jupyter_uml.engine.prompt import PromptBuilder
 from jupyter_uml.engine.sampler import Sampled, Sampler
 from jupyter_uml.engine.scheduler import Batch, Scheduler, Slice
@@ -26,7 +24,7 @@ from jupyter_uml.engine.state_store import StateStore
 from jupyter_uml.engine.step_costs import StepCosts
 from jupyter_uml.engine.waiting_line import WaitingLine
 from jupyter_uml.errors import EngineError, UmlError
-from jupyter_uml.types import Chunk, EffectiveSettings, FinishReason, GenerateRequest, Rows
+from jupyter_uml.types import Chunk, EffectiveSettings, FinishReason, GenerateRequest, SideResult
 
 WORTH_DISK_SECONDS = 0.5  # a prefix that takes longer to compute is kept on disk
 _TELLING = 32  # prompt tokens in a batch that says something about the machine's rate
@@ -41,7 +39,7 @@ class Failure:
     error: UmlError
 
 
-Output = Chunk | Failure | Rows
+Output = Chunk | Failure | SideResult
 
 
 class Engine:
@@ -63,8 +61,8 @@ class Engine:
         self.side = SideWork(model, settings.n_ctx, settings.n_threads, adapters)
         self._store = store or StateStore(ram_bytes=0, folder=None, disk_bytes=0)
         self._cache = KvCache(settings.n_parallel, self._context, self._store, self._worth_disk)
-        self._prompts = PromptBuilder(model, settings.n_ctx)
-        self.info = replace(model.info, has_chat_template=self._prompts.has_chat_template)
+        self.prompts = PromptBuilder(model, settings.n_ctx)
+        self.info = self.prompts.describe(model.info)
         self._scheduler = Scheduler[Sequence](self._context.batch_tokens)
         self._line = WaitingLine[Sequence]()
         self._running: list[Sequence] = []
@@ -82,14 +80,17 @@ class Engine:
             InvalidRequest: the prompt is empty, the template refuses the messages, or the grammar is not one.
             ContextLengthExceeded: the prompt leaves no room for an answer.
         """
-        prompt = self._prompts.build(request)
+        prompt = self.prompts.build(request)
+        expected = prompt.expectation
         sequence = Sequence(
             request=request,
             tokens=prompt.tokens,
             n_prompt=len(prompt.tokens),
             truncated=prompt.truncated,
-            text=TextStream(request.params.stop),
-            sampler=Sampler(self.model, request.params, prompt.tokens),
+            answer=AnswerStream(request.params.stop, expected.parser),
+            sampler=Sampler(self.model, replace(request.params, grammar=expected.grammar), prompt.tokens),
+            spell=self.prompts.spell if expected.parser else self.model.piece,
+            thinking=expected.thinking,
         )
         if not self._context.states_cuttable:
             sequence.checkpoint = sequence.n_prompt - 1
@@ -115,7 +116,7 @@ class Engine:
         for batch in self._scheduler.plan(self._running, self.costs.prefill_rate()):
             outputs += self._compute(batch)
         if (finished := self.side.step(beside=bool(self._running))) is not None:
-            outputs.append(_rows(finished))
+            outputs.append(_output(finished))
         return outputs
 
     def rest(self) -> bool:
@@ -232,7 +233,7 @@ class Engine:
             return
         for sequence, _, last in batch:
             if last and sequence.decoding and sequence.speculator is not None:
-                room = min(MAX_AHEAD // len(batch), self._room(sequence) - 1)
+                room = min(MAX_AHEAD // len(batch), self._room(sequence) - 1, sequence.thoughts_left - 1)
                 sequence.drafts = sequence.speculator.propose(room, self.costs, len(batch) - 1)
                 sequence.by_model = not sequence.drafts and self.drafting is not None and len(batch) == 1 and room > 0
                 if sequence.by_model and self.drafting is not None and sequence.slot is not None:
@@ -302,16 +303,24 @@ class Engine:
     def _emit(self, sequence: Sequence, sampled: list[Sampled]) -> Chunk:
         if sequence.first_token_at is None:
             sequence.first_token_at = time.monotonic()
-        emission = emit(sequence, sampled, self._forced(sequence, len(sampled)), self.model, self._has_room)
+        emitter = Emitter(sequence, self.model, self._has_room)
+        emitter.take(sampled)
+        if not emitter.ended:
+            emitter.force(self._forced(sequence))
+        emission = emitter.close()
         if emission.reason is not None:
             return self._finish(sequence, emission.reason, emission)
         if sequence.speculator is not None:
             sequence.speculator.extend(emission.tokens)
-        return Chunk(sequence.id, emission.text, len(emission.tokens), logprobs=tuple(emission.logprobs))
+        return _chunk(sequence, emission)
 
-    def _forced(self, sequence: Sequence, sampled: int) -> list[int]:
-        """What the grammar forces next: taken for granted where computing it in one go costs nobody else."""
-        ahead = min(MAX_AHEAD, self._room(sequence) - sampled)
+    def _forced(self, sequence: Sequence) -> list[int]:
+        """What the grammar forces next: taken for granted where computing it in one go costs nobody else. And the end
+        of a reasoning that has lasted long enough."""
+        ahead = min(MAX_AHEAD, self._room(sequence))
+        if sequence.thoughts_left <= 0 and sequence.thinking is not None and ahead >= len(sequence.thinking.end):
+            end = list(sequence.thinking.end)
+            return end if sequence.sampler.take(end) else []
         return sequence.sampler.forced(ahead) if len(self._running) <= _FEW and ahead > 0 else []
 
     def _has_room(self, sequence: Sequence) -> bool:
@@ -337,11 +346,12 @@ class Engine:
     def _finish(self, sequence: Sequence, reason: FinishReason, last: Emission | None = None) -> Chunk:
         """The final chunk, with what was held back."""
         last = last or Emission()
-        text = last.text + sequence.text.finish()
+        last.add(sequence.answer.finish())
+        called = reason == "stop" and sequence.answer.calls_ended
         usage, timings = sequence.usage, sequence.timings
         self._remove(sequence)
-        logprobs = tuple(last.logprobs)
-        return Chunk(sequence.id, text, len(last.tokens), reason, last.stop_reason, usage, timings, logprobs)
+        end = _chunk(sequence, last)
+        return replace(end, finish_reason="tool_calls" if called else reason, usage=usage, timings=timings)
 
     def _fail(self, sequence: Sequence, error: UmlError) -> Failure:
         sequence.computed = 0  # its cells are undefined
@@ -353,6 +363,18 @@ class Engine:
             self._leave(sequence)
         self._line.go(sequence)
         sequence.sampler.close()
+
+
+def _chunk(sequence: Sequence, emission: Emission) -> Chunk:
+    return Chunk(
+        request_id=sequence.id,
+        text=emission.text,
+        tokens=len(emission.tokens),
+        stop_reason=emission.stop_reason,
+        logprobs=tuple(emission.logprobs),
+        reasoning=emission.reasoning,
+        calls=tuple(emission.calls),
+    )
 
 
 def _own_cache(sequence: Sequence) -> str:
@@ -380,8 +402,6 @@ def _by_piece(
         begin += row.n_logits
 
 
-def _rows(finished: Finished) -> Rows | Failure:
-    if isinstance(finished.result, UmlError):
-        return Failure(finished.request_id, finished.result)
-    values = tuple(row.astype(np.float32).tobytes() for row in finished.result.values)
-    return Rows(finished.request_id, values, finished.result.prompt_tokens)
+def _output(finished: Finished) -> SideResult | Failure:
+    result = finished.result
+    return Failure(finished.request_id, result) if isinstance(result, UmlError) else result

@@ -7,7 +7,7 @@ beyond is the request's fault.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -57,8 +57,7 @@ def compile_grammar(tokenizer: LLTokenizer, grammar: Grammar) -> LLMatcher:
 def _translated(grammar: Grammar) -> str:
     match grammar.kind:
         case "json_schema":
-            if any(divisor > _MAX_DIVISOR for divisor in _divisors(json.loads(grammar.source, parse_float=Decimal))):
-                raise ValueError(f"multipleOf has more than {len(str(_MAX_DIVISOR)) - 1} significant digits")
+            _check_divisors(grammar.source)
             return LLMatcher.grammar_from_json_schema(grammar.source, defaults=_COMPACT)  # type: ignore[arg-type]
         case "json_object":
             return LLMatcher.grammar_from_json_schema({"type": "object"}, defaults=_LOOSE)  # type: ignore[arg-type]
@@ -66,6 +65,23 @@ def _translated(grammar: Grammar) -> str:
             return LLMatcher.grammar_from_regex(grammar.source)
         case "lark":
             return LLMatcher.grammar_from_lark(grammar.source)
+
+
+def check_schema(source: str, param: str) -> None:
+    """Of a JSON schema that becomes part of a larger grammar: what llguidance would not notice in time.
+
+    Raises:
+        InvalidRequest: it asks for too much.
+    """
+    try:
+        _check_divisors(source)
+    except (ValueError, RecursionError, ArithmeticError) as error:
+        raise _refused(Grammar("json_schema", param=param), str(error)) from None
+
+
+def _check_divisors(source: str) -> None:
+    if any(divisor > _MAX_DIVISOR for divisor in _divisors(json.loads(source, parse_float=Decimal))):
+        raise ValueError(f"multipleOf has more than {len(str(_MAX_DIVISOR)) - 1} significant digits")
 
 
 def _divisors(schema: Any) -> Iterator[int]:
@@ -82,8 +98,10 @@ def _refused(grammar: Grammar, reason: str) -> InvalidRequest:
     if reason.startswith("NoExtension"):
         reason = "no text satisfies it"
     first_line = reason.strip().partition("\n")[0].rstrip(".:")[:300]
-    param = "response_format" if grammar.kind.startswith("json") else "grammar"
-    return InvalidRequest(f"This {grammar.kind} cannot be followed: {first_line or 'it is invalid'}.", param=param)
+    param = grammar.param or ("response_format" if grammar.kind.startswith("json") else "grammar")
+    return InvalidRequest(
+        f"This {grammar.param or grammar.kind} cannot be followed: {first_line or 'it is invalid'}.", param=param
+    )
 
 
 class GrammarMatcher:
@@ -102,6 +120,13 @@ class GrammarMatcher:
     def accept(self, token: int) -> bool:
         """Go on by `token`; False, and nothing has changed, where it does not fit."""
         return self._matcher.try_consume_tokens([token]) == 1
+
+    def accept_all(self, tokens: Sequence[int]) -> bool:
+        """Go on by all of `tokens`; False, and nothing has changed, where they do not fit."""
+        taken = self._matcher.try_consume_tokens(list(tokens))
+        if taken < len(tokens) and taken:
+            self._matcher.rollback(taken)
+        return taken == len(tokens)
 
     def forbid(self, logits: Logits) -> None:
         """Make every token impossible that does not fit. The end of the generation fits where the grammar is complete.

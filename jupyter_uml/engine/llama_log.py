@@ -15,7 +15,7 @@ _shown = False  # whether the line that a continuation belongs to was worth show
 
 
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
-def _on_log(level: int, text: bytes, _user_data: ctypes.c_void_p) -> None:
+def callback(level: int, text: bytes, _user_data: ctypes.c_void_p) -> None:
     global _shown  # noqa: PLW0603  the log belongs to the process, as llama.cpp's does
     if level != _CONTINUES:
         _shown = level in (_WARNING, _ERROR)
@@ -28,7 +28,7 @@ def _on_log(level: int, text: bytes, _user_data: ctypes.c_void_p) -> None:
 
 def capture() -> None:
     """Route the log here. Without it llama-cpp-python's handler drops warnings."""
-    llama_cpp.llama_log_set(_on_log, ctypes.c_void_p(0))
+    llama_cpp.llama_log_set(callback, ctypes.c_void_p(0))
 
 
 def forget() -> None:

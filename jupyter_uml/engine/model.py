@@ -10,7 +10,7 @@ import llama_cpp
 
 from jupyter_uml.engine import llama_log
 from jupyter_uml.errors import EngineError, InsufficientMemory, InvalidRequest, ModelLoadFailed
-from jupyter_uml.types import EffectiveSettings, KvType, LoadSettings, ModelInfo, ModelSpec
+from jupyter_uml.types import EffectiveSettings, KvType, LoadSettings, ModelInfo, ModelSpec, Pooling
 
 DEFAULT_CONTEXT = 4096
 DEFAULT_PARALLEL = 4
@@ -20,6 +20,7 @@ KV_TYPES: dict[KvType, tuple[int, float]] = {  # ggml's number, bytes a value
     "q8_0": (llama_cpp.GGML_TYPE_Q8_0, 34 / 32),
     "q4_0": (llama_cpp.GGML_TYPE_Q4_0, 18 / 32),
 }
+_POOLINGS: dict[str | None, Pooling] = {"1": "mean", "2": "cls", "3": "last", "4": "rank"}  # llama.h
 _COMPUTE_BYTES = 128 << 20  # graph buffers beside weights and KV cache, a rough figure
 
 
@@ -60,18 +61,28 @@ class Model:
     def info(self) -> ModelInfo:
         buffer = ctypes.create_string_buffer(256)
         llama_cpp.llama_model_desc(self.handle, buffer, len(buffer))
+        architecture = self.metadata("general.architecture") or "unknown"
         return ModelInfo(
-            architecture=self.metadata("general.architecture") or "unknown",
+            architecture=architecture,
             description=buffer.value.decode(errors="replace"),
             parameters=llama_cpp.llama_model_n_params(self.handle),
             n_ctx_train=llama_cpp.llama_model_n_ctx_train(self.handle),
             size_bytes=llama_cpp.llama_model_size(self.handle),
             has_chat_template=self.chat_template is not None,
+            pooling=_POOLINGS.get(self.metadata(f"{architecture}.pooling_type")),
         )
 
     @cached_property
     def chat_template(self) -> str | None:
-        source = llama_cpp.llama_model_chat_template(self.handle, None)
+        return self._template(None)
+
+    @cached_property
+    def tools_template(self) -> str | None:
+        """A second template of the file, for conversations with tools."""
+        return self._template(b"tool_use")
+
+    def _template(self, name: bytes | None) -> str | None:
+        source = llama_cpp.llama_model_chat_template(self.handle, name)
         return source.decode() if source else None
 
     def metadata(self, key: str) -> str | None:
@@ -139,6 +150,13 @@ class Model:
     def adds_bos(self) -> bool:
         """Whether the tokenizer begins every text with the BOS token."""
         return bool(llama_cpp.llama_vocab_get_add_bos(self.vocab)) and bool(self.bos)
+
+    @cached_property
+    def infill(self) -> tuple[int, int, int] | None:
+        """The tokens before a beginning, before an ending and before what stands between them; None: it has none."""
+        marks = (llama_cpp.llama_vocab_fim_pre, llama_cpp.llama_vocab_fim_suf, llama_cpp.llama_vocab_fim_mid)
+        before, after, middle = (int(mark(self.vocab)) for mark in marks)
+        return (before, after, middle) if min(before, after, middle) >= 0 else None
 
     @cached_property
     def longest_piece(self) -> int:

@@ -26,7 +26,7 @@ from jupyter_uml.engine.penalties import Penalties
 from jupyter_uml.engine.prefilter import Ids, Logits
 from jupyter_uml.engine.vocabulary import Vocabulary, vocabulary
 from jupyter_uml.errors import EngineError, InvalidRequest
-from jupyter_uml.types import SamplingParams, TokenLogprob
+from jupyter_uml.types import Grammar, SamplingParams, TokenLogprob
 
 _FEW = 4096  # candidates that numpy sorts faster than llama.cpp builds its array of the whole vocabulary
 _IMPOSSIBLE = 69.0  # below the best logit: a probability under 1e-30, with which typical sampling comes to NaN
@@ -99,6 +99,15 @@ class Sampler:
                 self._penalties.accept(token)
             taken.append(token)
         return taken
+
+    def take(self, tokens: Sequence[int]) -> bool:
+        """Tokens that come next by decree. False, and nothing has changed, where the grammar forbids it."""
+        if self._grammar is not None and not self._grammar.accept_all(tokens):
+            return False
+        if self._penalties:
+            for token in tokens:
+                self._penalties.accept(token)
+        return True
 
     def close(self) -> None:
         self._chain.close()
@@ -173,15 +182,15 @@ class Sampler:
         return InvalidRequest("logit_bias forbids every token there is.", param="logit_bias")
 
 
-def prepare(model: Model, params: SamplingParams) -> None:
+def prepare(model: Model, grammar: Grammar | None) -> None:
     """What is slow about a `Sampler`, done beforehand: the first grammar of a model takes a second, each new one up to
     another. For a thread beside the one that decodes.
 
     Raises:
         InvalidRequest: the grammar cannot be followed.
     """
-    if params.grammar is not None:
-        vocabulary(model).compiled(params.grammar)
+    if grammar is not None:
+        vocabulary(model).compiled(grammar)
 
 
 def _biases(words: Vocabulary, params: SamplingParams) -> tuple[Ids, Logits]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from jupyter_uml.engine.embedder import check_tokens
+from jupyter_uml.engine.logprobs import token_logprob
 from jupyter_uml.engine.lora import Adapters
 from jupyter_uml.engine.model import Model
-from jupyter_uml.engine.side_context import BATCH, Floats, Piece, SideContext
+from jupyter_uml.engine.side_context import BATCH, Piece, SideContext
+from jupyter_uml.engine.spelling import Spelling
+from jupyter_uml.errors import InvalidRequest
+from jupyter_uml.types import MAX_TOP_LOGPROBS, TokenLogprob
 
 LOGITS_BYTES = 64 << 20  # of the logits of one batch: a row for each token, a column for each of the vocabulary
+MOST = 1 << 18  # log-probabilities in one result, alternatives included: some 10 MB on their way
 
 
 class Scorer:
@@ -21,6 +23,7 @@ class Scorer:
     def __init__(self, model: Model, n_ctx: int, n_threads: int, *, adapters: Adapters | None = None) -> None:
         self._model, self._n_ctx, self._n_threads, self._adapters = model, n_ctx, n_threads, adapters
         self._n_batch = min(BATCH, max(1, LOGITS_BYTES // (4 * model.n_vocab)))
+        self._written = Spelling(model).written
         self._context: SideContext | None = None
 
     def close(self) -> None:
@@ -28,26 +31,49 @@ class Scorer:
             self._context.close()
             self._context = None
 
-    def score(self, tokens: Sequence[int]) -> Floats:
-        """What `steps` returns, at once."""
-        return np.concatenate([np.zeros(0, np.float32), *self.steps(tokens)])
+    def steps(self, texts: Sequence[Sequence[int]], top: int = 0) -> Generator[bool, None, list[list[TokenLogprob]]]:
+        """For each text the log-probabilities of all its tokens but the first, which nothing precedes.
 
-    def steps(self, tokens: Sequence[int]) -> Generator[Floats, None, None]:
-        """Natural logarithms of the probabilities of `tokens[1:]`, float32, batch by batch: nothing precedes the first.
+        Yields after each decode; True where the text is done, and another such generator may go on before this one.
+        Closing it gives the work up.
 
-        Only one such generator may be under way at a time. Closing it gives the work up.
+        Args:
+            top: so many of the likeliest tokens at each place are told, too.
 
         Raises:
-            InvalidRequest: there are no tokens, or unknown ones.
-            ContextLengthExceeded: more than the context holds.
+            InvalidRequest: a text has no tokens, or unknown ones; `top` is out of bounds, or too much for all of them.
+            ContextLengthExceeded: a text is longer than the context.
         """
-        check_tokens(self._model, tokens, self._n_ctx)
+        self._check(texts, top)
+        result: list[list[TokenLogprob]] = []
+        for text in texts:
+            found: list[TokenLogprob] = []
+            self._made().forget()
+            for start in range(0, len(text) - 1, self._n_batch):
+                end = min(start + self._n_batch, len(text) - 1)
+                found += self._scored(text, start, end, top)
+                yield end == len(text) - 1
+            result.append(found)
+        return result
+
+    def _scored(self, text: Sequence[int], start: int, end: int, top: int) -> list[TokenLogprob]:
         context = self._made()
-        context.forget()
-        for start in range(0, len(tokens) - 1, self._n_batch):
-            end = min(start + self._n_batch, len(tokens) - 1)
-            logits = context.logits(context.decode([Piece(0, start, list(tokens[start:end]))]))
-            yield _log_probabilities(logits, np.asarray(tokens[start + 1 : end + 1]))
+        rows = context.logits(context.decode([Piece(0, start, list(text[start:end]))]))
+        following = text[start + 1 : end + 1]
+        return [token_logprob(row, token, top, self._written) for row, token in zip(rows, following, strict=True)]
+
+    def _check(self, texts: Sequence[Sequence[int]], top: int) -> None:
+        if not 0 <= top <= MAX_TOP_LOGPROBS:
+            raise InvalidRequest(f"At most {MAX_TOP_LOGPROBS} alternatives of a token are told.", param="top")
+        for index, tokens in enumerate(texts):
+            check_tokens(self._model, tokens, self._n_ctx, index)
+        count = sum(map(len, texts)) * (1 + top)
+        if count > MOST:
+            raise InvalidRequest(
+                f"These are {count} log-probabilities, and one request is told at most {MOST}. "
+                "Send fewer texts, or ask for fewer alternatives.",
+                param="input",
+            )
 
     def _made(self) -> SideContext:
         if self._context is None:
@@ -59,12 +85,3 @@ class Scorer:
                 adapters=self._adapters,
             )
         return self._context
-
-
-def _log_probabilities(logits: Floats, chosen: NDArray[np.int64]) -> Floats:
-    """Of the chosen columns, under the softmax of each row; row by row, so that nothing as large is made again."""
-    result = np.empty(len(chosen), np.float32)
-    for row, (values, column) in enumerate(zip(logits, chosen, strict=True)):
-        highest = values.max()
-        result[row] = values[column] - highest - np.log(np.exp(values - highest).sum(dtype=np.float64))
-    return result

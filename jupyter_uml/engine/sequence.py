@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from jupyter_uml.engine.output import TextStream
+from jupyter_uml.engine.expectation import Thinking
+from jupyter_uml.engine.output import AnswerStream
 from jupyter_uml.engine.sampler import Sampler
 from jupyter_uml.engine.speculation import Speculator
 from jupyter_uml.types import GenerateRequest, Timings, Usage
@@ -25,8 +27,10 @@ class Sequence:
     request: GenerateRequest
     tokens: list[int]
     n_prompt: int
-    text: TextStream
+    answer: AnswerStream
     sampler: Sampler
+    spell: Callable[[int], bytes]  # a token's bytes
+    thinking: Thinking | None = None
     speculator: Speculator | None = None
     truncated: int = 0
     slot: int | None = None
@@ -38,6 +42,7 @@ class Sequence:
     drafts: list[int] = field(default_factory=list)
     by_model: bool = False  # the draft model made the drafts
     generated: int = 0
+    reasoned: int = 0  # and of these, the ones of reasoning
     drafted: int = 0
     accepted: int = 0
     arrived: float = field(default_factory=time.monotonic)
@@ -84,7 +89,13 @@ class Sequence:
     @property
     def usage(self) -> Usage:
         accepted = min(self.accepted, self.generated)  # some may lie behind a stop string
-        return Usage(self.n_prompt, self.generated, self.cached, self.truncated, self.drafted, accepted)
+        return Usage(self.n_prompt, self.generated, self.cached, self.truncated, self.drafted, accepted, self.reasoned)
+
+    @property
+    def thoughts_left(self) -> int:
+        """Tokens of reasoning that it may still write; where there is no limit, more than a decode takes."""
+        limited = self.thinking is not None and self.answer.reasoning
+        return self.thinking.budget - self.reasoned if limited and self.thinking is not None else MAX_AHEAD + 1
 
     @property
     def timings(self) -> Timings:

@@ -92,8 +92,7 @@ class SideContext:
 
     def token_embeddings(self, n_tokens: int) -> Floats:
         """Shape (n_tokens, n_embd); valid until the next decode."""
-        width = llama_cpp.llama_model_n_embd_out(self._model.handle)
-        return _view(llama_cpp.llama_get_embeddings(self._handle), n_tokens, width)
+        return _view(llama_cpp.llama_get_embeddings(self._handle), n_tokens, embedding_width(self._model))
 
     def scores(self, n_seq: int) -> Floats:
         """Shape (n_seq, labels of the classifier), where the context was made with `rank`."""
@@ -124,7 +123,6 @@ def _view(pointer: Any, rows: int, columns: int) -> NDArray[Any]:
     return np.ctypeslib.as_array(pointer, (rows, columns))
 
 
-def is_ranker(model: Model) -> bool:
-    """Whether the file says that the model scores pairs of texts."""
-    architecture = model.metadata("general.architecture")
-    return model.metadata(f"{architecture}.pooling_type") == str(llama_cpp.LLAMA_POOLING_TYPE_RANK)
+def embedding_width(model: Model) -> int:
+    """Numbers in an embedding."""
+    return int(llama_cpp.llama_model_n_embd_out(model.handle))

@@ -4,6 +4,8 @@ second and more where the vocabulary is large."""
 from __future__ import annotations
 
 import ctypes
+import json
+import re
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 from weakref import WeakKeyDictionary
@@ -54,6 +56,25 @@ class Vocabulary:
             eos_token=list(self.ends) or self.size,
             slices=None,
         )
+
+    def word(self, text: str) -> str:
+        """The Lark terminals of a literal text: control tokens and tags by their numbers, the rest quoted."""
+        parts = self._marked_pattern.split(text) if self.marked else [text]
+        return " ".join(
+            f"<[{self.marked[part]}]>" if part in self.marked else json.dumps(part, ensure_ascii=False)
+            for part in parts
+            if part
+        )
+
+    @cached_property
+    def marked(self) -> dict[str, int]:
+        """The tokens that only grammars can name, by their texts."""
+        spellings = ((self._spelling(token), token) for token in range(self.size))
+        return {text[1:].decode(errors="replace"): n for text, n in spellings if text[:1] == _MARK and len(text) > 1}
+
+    @cached_property
+    def _marked_pattern(self) -> re.Pattern[str]:
+        return re.compile("(" + "|".join(map(re.escape, sorted(self.marked, key=len, reverse=True))) + ")")
 
     def _spelling(self, token: int) -> bytes:
         """A token's bytes. Those of a control token begin with one that is in no text: only grammars can name it."""

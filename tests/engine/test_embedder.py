@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from jupyter_uml.demo import demo_model_path
-from jupyter_uml.engine.embedder import Embedder, Pooling
+from jupyter_uml.engine.embedder import Embedder
 from jupyter_uml.engine.model import Model
 from jupyter_uml.errors import ContextLengthExceeded, InvalidRequest
-from jupyter_uml.types import ModelSpec
+from jupyter_uml.types import ModelSpec, Pooling
 from tests.engine import tiny_models
 
 TEXTS = [[5, 700, 31], list(range(100, 160)), [9], list(range(40, 52)), [700, 5, 31]]

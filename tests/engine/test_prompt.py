@@ -11,7 +11,8 @@ import pytest
 
 from jupyter_uml.demo import demo_model_path
 from jupyter_uml.engine.model import Model
-from jupyter_uml.engine.prompt import GAP, Prompt, PromptBuilder
+from jupyter_uml.engine.prompt import Prompt, PromptBuilder
+from jupyter_uml.engine.shortening import GAP
 from jupyter_uml.errors import ContextLengthExceeded, InvalidRequest
 from jupyter_uml.types import GenerateRequest, Message, ModelSpec, Role, SamplingParams, Truncation
 
@@ -209,7 +210,7 @@ def test_without_a_good_template_only_prompts_are_built(
 ) -> None:
     monkeypatch.setattr(model, "chat_template", template)
     builder = PromptBuilder(model, N_CTX)
-    assert not builder.has_chat_template
+    assert not builder.describe(model.info).has_chat_template
     with pytest.raises(InvalidRequest, match=says):
         builder.build(chat(Message("user", "Hi")))
     assert builder.build(raw("Hi")).tokens

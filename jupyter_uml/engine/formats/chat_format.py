@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from jupyter_uml.types import CallDelta, Tool
+from jupyter_uml.types import CallDelta, Tool, ToolCall
 
 Word = Callable[[str], str]
 
@@ -67,4 +67,13 @@ class ChatFormat(Protocol):
     def answer(self, body: str, opening: str, word: Word) -> str:
         """A Lark grammar of answers whose content is `body`, the right side of a Lark rule (`%json {…}`, `/…/`), after
         the reasoning where there is some."""
+        ...
+
+
+@runtime_checkable
+class WritesCalls(Protocol):
+    """A format of which some templates leave calls out, or do not say how to write them."""
+
+    def written(self, calls: Sequence[ToolCall]) -> str:
+        """The calls as the model would write them."""
         ...
