@@ -1,6 +1,7 @@
 # `make lab` tries jupyter_uml, `make test` checks it. Both build what they need in .venv the first time.
 
 VENV = .venv
+CLIENTS = .venv-clients
 PYTHON ?= python3
 NOTEBOOK ?= notebooks/01-quickstart.ipynb
 LAB_ARGS ?=
@@ -26,11 +27,12 @@ step = @printf '\n== %s\n' '$(1)'
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help lab test lint types unit sidebar notebooks browser pictures bench clean tools node
+.PHONY: help lab test lint types unit sidebar notebooks browser clients pictures bench clean tools node
 
 help:
 	@echo 'make lab       JupyterLab with the quickstart notebook and the demo model (LAB_ARGS="--port 9000")'
 	@echo 'make test      everything that is checked: lint, types, unit, sidebar, notebooks, browser; each is a target, too'
+	@echo 'make clients   programs of large clients (langchain, litellm, …) against the server, in $(CLIENTS)'
 	@echo 'make pictures  takes the screenshots of README again'
 	@echo 'make bench     measures speed (BENCH_ARGS="--llama-server path/to/llama-server", or --help)'
 	@echo 'make clean     removes what was built; the environment in $(VENV) stays'
@@ -81,6 +83,10 @@ browser: $(VENV)/.test
 	if [ -n "$$chromium" ]; then UML_CHROMIUM="$$chromium" $(PYTEST) -m browser tests/browser; \
 	elif [ "$$CI" = true ]; then echo 'No Chromium: the browser tests cannot run.' >&2; exit 1; \
 	else echo 'LEFT OUT: no Chromium found. Install chromium, or set UML_CHROMIUM to a Chrome.'; fi
+
+clients: $(VENV)/.test
+	$(call step,clients)
+	@$(PY) tests/clients/run.py $(CLIENTS)
 
 # The browser tests write to test-results/ alone, so that running them changes nothing in the tree.
 pictures: browser
@@ -136,6 +142,6 @@ node:
 		&& ln -sf "$$home/bin/node" $(BIN)/node && ln -sf "$$home/lib/node_modules/npm/bin/npm-cli.js" $(BIN)/npm; }
 
 clean:
-	rm -rf dist jupyter_uml/labextension labextension/lib labextension/build labextension/node_modules
+	rm -rf dist jupyter_uml/labextension labextension/lib labextension/build labextension/node_modules tests/clients/node_modules
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results $(VENV)/.lab $(VENV)/.test $(VENV)/.bench
 	find jupyter_uml tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,24 +4,28 @@ The way of a request, here of a `%%uml` cell:
 
 1. `kernel/magics.py` takes the cell and calls the client; `client/client.py` finds the server (`client/discover.py`)
    and sends the request (`client/transport.py`). An `openai` program or the sidebar sends the same bytes.
-2. `server/base.py` is the gate: who asks, may they, is the body sound. `server/openai.py` is the route, and
-   `server/openai_types.py` turns OpenAI's fields into a `GenerateRequest` (`types.py`).
+2. `server/base.py` is the gate: who asks, may they, is the body sound. `server/endpoint.py` is the route of every
+   protocol; `protocol/` says what the protocols mean: `chat_completions.py`, for instance, turns OpenAI's fields into a
+   `GenerateRequest` (`types.py`).
 3. `service.py` is the product without HTTP. It asks `loader/loader.py` for the model's engine, which is started
    just in time, once for all who ask.
 4. `loader/handle.py` sends the request through `loader/process.py` to the model's worker process, in the messages of
    `ipc.py`.
 5. `worker.py` hands it to `engine/engine.py`, which builds the prompt (`engine/prompt.py`, with the chat template of
-   `engine/chat.py`) and lets it wait for a place (`engine/waiting_line.py`).
+   `engine/chat.py`), settles what is expected of the answer (`engine/expectation.py`: tools, form, reasoning) and lets
+   it wait for a place (`engine/waiting_line.py`).
 6. `Engine.step()` gives places, with whatever prefix is already computed (`engine/kv_cache.py`, `engine/state_store.py`
    for RAM and disk), plans (`engine/scheduler.py`), guesses ahead (`engine/speculation.py`, `engine/drafting.py`),
-   computes (`engine/context.py`), draws the next tokens (`engine/sampler.py`, `engine/grammar.py`) and turns them into
-   text (`engine/emission.py`, `engine/output.py`). Embeddings and scores take turns with that (`engine/side_work.py`).
-7. One message a step brings the new text back; `service.py` yields it as chunks, `server/stream.py` writes them as
-   server-sent events at the reader's pace.
+   computes (`engine/context.py`), draws the next tokens (`engine/sampler.py`, `engine/grammar.py`) and tells text,
+   reasoning and tool calls apart (`engine/emission.py`, `engine/output.py`, a file of `engine/formats/` for each family
+   of models). Embeddings and scores take turns with that (`engine/side_work.py`).
+7. One message a step brings the new pieces back; `service.py` yields them as chunks, `protocol/` makes them events,
+   `server/stream.py` writes these at the reader's pace.
 8. The client decodes them (`client/sse.py`), and `kernel/render.py` shows them as Markdown that cannot harm the page.
 
 Closing the stream at any point of this way aborts the sequence in the engine. Errors travel the same way back, as the
-tree of `errors.py`. A process without a server runs steps 3 to 7 in place (`LocalTransport`).
+tree of `errors.py`. A process without a server runs steps 3 to 7 in place (`LocalTransport`), the
+`openai` package included.
 
 Beside the way: `server/extension.py` builds everything once; `demo/` holds the bundled model and what it was trained
 by; `labextension/` (outside the package) is JupyterLab's sidebar. A file imports from lower layers only, as

@@ -101,6 +101,18 @@ class MethodNotAllowed(InvalidRequest):
     code = "method_not_allowed"
 
 
+class ResponseNotFound(InvalidRequest):
+    """A stored answer that never was, has been deleted or had to make room."""
+
+    code = "response_not_found"
+
+
+class PreviousResponseNotFound(InvalidRequest):
+    """The same, where a request goes on from it."""
+
+    code = "previous_response_not_found"
+
+
 class AuthenticationFailed(UmlError):
     code = "invalid_api_key"
     kind = "authentication_error"

@@ -5,14 +5,30 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
-from typing import Any
+from typing import Any, overload
 
 from jupyter_uml import __version__
 from jupyter_uml.loader.catalog import Catalog, default_model_dir
 from jupyter_uml.loader.fit import available_memory, total_memory
 from jupyter_uml.loader.loader import UniversalLoader
 from jupyter_uml.loader.prompt_cache import default_cache_dir, prompt_cache
-from jupyter_uml.types import Chunk, GenerateRequest, LoadSettings, ModelStatus, Rows, SideRequest
+from jupyter_uml.types import (
+    Chunk,
+    EmbedRequest,
+    GenerateRequest,
+    LoadSettings,
+    ModelStatus,
+    PromptRequest,
+    RankRequest,
+    RenderedPrompt,
+    Rows,
+    ScoreRequest,
+    Scores,
+    SideRequest,
+    SideResult,
+    Tokenized,
+    TokenizeRequest,
+)
 
 
 class Service:
@@ -58,8 +74,16 @@ class Service:
             async for chunk in chunks:
                 yield chunk
 
-    async def compute(self, request: SideRequest) -> Rows:
-        """Embeddings, rankings or scores; the model is loaded first where it is not. Cancelling the task cancels.
+    @overload
+    async def compute(self, request: EmbedRequest | RankRequest) -> Rows: ...
+    @overload
+    async def compute(self, request: ScoreRequest) -> Scores: ...
+    @overload
+    async def compute(self, request: TokenizeRequest) -> Tokenized: ...
+    @overload
+    async def compute(self, request: PromptRequest) -> RenderedPrompt: ...
+    async def compute(self, request: SideRequest) -> SideResult:
+        """What is asked for beside answers; the model is loaded first where it is not. Cancelling the task cancels.
 
         Raises:
             UmlError: the request failed.

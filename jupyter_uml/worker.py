@@ -46,6 +46,8 @@ _PR_SET_PDEATHSIG = 1
 _QUIET_SECONDS = 1.0  # without a request before computed prompts are saved: it would slow a next one down
 _LAST_WRITES_SECONDS = 1.2  # what the parent allows before it kills, less some
 _PROGRESS_INTERVAL = 0.05  # seconds between two reports
+_THREAD_STACK_BYTES = 128 << 20
+_STACK_BYTES = 512 << 20  # at most; only what is used becomes memory
 
 T = TypeVar("T")
 
@@ -53,6 +55,7 @@ T = TypeVar("T")
 def main() -> None:
     inbound, outbound = _take_stdio()
     _die_with_parent()
+    _deepen_stack()
     worker = Worker(outbound)
     threading.Thread(target=worker.read_inbox, args=(inbound,), name="inbox", daemon=True).start()
     worker.run()
@@ -67,7 +70,8 @@ class Worker:
         self._engine: Engine | None = None
         self._unsaved = True
         self._preparer = ThreadPoolExecutor(1, "preparer")
-        self._preparing: set[str] = set()  # requests whose grammar is being compiled
+        self._viewer = ThreadPoolExecutor(1, "viewer")  # images take longer than grammars, which need not wait for them
+        self._preparing: set[str] = set()  # requests whose grammar is compiled, whose images are looked at
 
     def read_inbox(self, stream: BinaryIO) -> None:
         """Runs on a thread of its own: also in a long prefill the end of the parent ends this process at once."""
@@ -87,9 +91,10 @@ class Worker:
     def _receive(self, message: ipc.ToWorker) -> None:
         engine = self._engine
         match message:
-            case ipc.Add(request) if (request.params.grammar is not None or request.tools) and engine is not None:
+            case ipc.Add(request) if _is_slow(request) and engine is not None:
                 self._preparing.add(request.id)
-                self._preparer.submit(self._prepare, engine, message)
+                thread = self._viewer if _has_images(request) else self._preparer
+                thread.submit(self._prepare, engine, message)
             case ipc.Abort(request_id) if self._taken(request_id):
                 pass
             case ipc.Abort(request_id) if engine is not None:
@@ -99,10 +104,12 @@ class Worker:
                 self._inbox.put(message)
 
     def _prepare(self, engine: Engine, message: ipc.Add) -> None:
-        """Compile a grammar, which may take seconds, while the loop goes on with everybody's answers."""
+        """Compile a grammar, look at images: it may take seconds, and the loop goes on with everybody's answers."""
         request = message.request
         try:
             prepare(engine.model, engine.prompts.grammar(request))
+            if _has_images(request):
+                engine.sight.prepare(engine.prompts.build(request).images)
         except UmlError:
             pass  # the engine finds the same fault, and tells it
         except BaseException:  # the engine meets it, too, and ends the request
@@ -186,6 +193,15 @@ def _handle(engine: Engine, message: ipc.ToWorker) -> list[Output]:
     return []
 
 
+def _is_slow(request: GenerateRequest) -> bool:
+    """Something about it takes long before its first token can be computed."""
+    return request.params.grammar is not None or bool(request.tools) or _has_images(request)
+
+
+def _has_images(request: GenerateRequest) -> bool:
+    return any(message.images for message in request.messages)
+
+
 def _told(request_id: str, work: Callable[[], list[Output]]) -> list[Output]:
     """What `work` gives, or why it gives nothing."""
     try:
@@ -205,7 +221,8 @@ def _add(engine: Engine, request: GenerateRequest) -> list[Output]:
 
 def _render(engine: Engine, request: PromptRequest) -> list[Output]:
     tokens = tuple(engine.prompts.build(request.request).tokens)
-    return [RenderedPrompt(request.id, tokens, engine.side.text(tokens))]
+    words = [token for token in tokens if token >= 0]  # the others stand for images
+    return [RenderedPrompt(request.id, tokens, engine.side.text(words))]
 
 
 def _engine(model: Model, settings: EffectiveSettings) -> Engine:
@@ -265,6 +282,17 @@ def _die_with_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _deepen_stack() -> None:
+    """Some of llama.cpp's tokenizers recurse for each character of a word: the usual 8 MiB end at 30,000."""
+    if sys.platform != "win32":
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_STACK)
+        most = _STACK_BYTES if hard == resource.RLIM_INFINITY else min(hard, _STACK_BYTES)
+        resource.setrlimit(resource.RLIMIT_STACK, (most, hard))
+    threading.stack_size(_THREAD_STACK_BYTES)  # address space, of which only what is used becomes memory
 
 
 if __name__ == "__main__":

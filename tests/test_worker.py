@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,18 @@ from hypothesis import strategies as st
 
 from jupyter_uml import ipc
 from jupyter_uml.demo import demo_model_path
-from jupyter_uml.types import Chunk, GenerateRequest, Grammar, Message, ModelSpec, SamplingParams, Usage
+from jupyter_uml.types import (
+    Chunk,
+    GenerateRequest,
+    Grammar,
+    Message,
+    ModelSpec,
+    PromptRequest,
+    SamplingParams,
+    ScoreRequest,
+    TokenizeRequest,
+    Usage,
+)
 
 COMMAND = [sys.executable, "-P", "-m", "jupyter_uml.worker"]
 
@@ -60,9 +72,9 @@ def pipe() -> Iterator[Pipe]:
     pipe.close()
 
 
-def load(pipe: Pipe) -> None:
+def load(pipe: Pipe, path: Path | None = None) -> None:
     assert isinstance(pipe.receive(), ipc.Ready)
-    pipe.send(ipc.Load(ModelSpec("demo", str(demo_model_path()))))
+    pipe.send(ipc.Load(ModelSpec("demo", str(path or demo_model_path()))))
     pipe.until(ipc.Loaded)
 
 
@@ -82,6 +94,45 @@ def test_handshake_then_an_answer(pipe: Pipe) -> None:
         assert isinstance(step, ipc.Step)
         chunks += step.chunks
     assert chunks[-1].usage is not None
+
+
+def test_tokens_scores_and_prompts(pipe: Pipe) -> None:
+    load(pipe)
+    messages = (Message("user", "Hi"),)
+    pipe.send(ipc.Render(PromptRequest("p", "demo", GenerateRequest("", "demo", messages=messages))))
+    step = pipe.receive()
+    assert isinstance(step, ipc.Step)
+    (prompt,) = step.prompts
+    pipe.send(ipc.Tokenize(TokenizeRequest("t", "demo", (prompt.text,))))
+    step = pipe.receive()
+    assert isinstance(step, ipc.Step)
+    assert [read.tokens for read in step.tokenized] == [(prompt.tokens,)]
+    pipe.send(ipc.Score(ScoreRequest("s", "demo", (prompt.tokens,), top=1)))
+    step = pipe.receive()
+    assert isinstance(step, ipc.Step)
+    (scores,) = step.scores
+    assert tuple(each.chosen.token for each in scores.logprobs[0]) == prompt.tokens[1:]
+
+
+def test_a_prompt_that_cannot_be_made_ends_its_request_only(pipe: Pipe) -> None:
+    load(pipe)
+    for prompt, code in ((tuple([1] * 2000), "context_length_exceeded"), ("", "invalid_value")):
+        pipe.send(ipc.Render(PromptRequest("p", "demo", GenerateRequest("", "demo", prompt=prompt))))
+        step = pipe.receive()
+        assert isinstance(step, ipc.Step)
+        assert [(failed.request_id, failed.error["code"]) for failed in step.failed] == [("p", code)]
+
+
+def test_a_word_without_end_does_not_exhaust_the_stack(pipe: Pipe, tmp_path: Path) -> None:
+    # Bloom's words are found by a regular expression that recurses for each character.
+    path, demo = tmp_path / "bloom.gguf", demo_model_path().read_bytes()
+    path.write_bytes(demo.replace(struct.pack("<Q5s", 5, b"gpt-2"), struct.pack("<Q5s", 5, b"bloom")))
+    assert path.read_bytes() != demo
+    load(pipe, path)
+    pipe.send(ipc.Tokenize(TokenizeRequest("t", "demo", ("a" * 200_000,))))
+    step = pipe.receive()
+    assert isinstance(step, ipc.Step)
+    assert b"".join(step.tokenized[0].pieces[0]) == b"a" * 200_000
 
 
 def test_it_ends_with_its_parents_pipe(pipe: Pipe) -> None:

@@ -2,24 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 from jupyter_uml.errors import InvalidRequest
-from jupyter_uml.types import LoadSettings, Message, Role, SamplingParams
+from jupyter_uml.types import GenerateRequest, Grammar, LoadSettings, Message, SamplingParams, ToolChoice
+
+if TYPE_CHECKING:
+    from jupyter_uml.client.tools import Offer
 
 Conversation = str | Sequence[Message | Mapping[str, Any]]
+Choice = str | Callable[..., Any] | Mapping[str, Any]
+Schema = Mapping[str, Any] | type[Any]
 
 T = TypeVar("T")
 
+_HANDLING = {
+    "priority",
+    "truncate",
+    "context_shift",
+    "deterministic",
+    "parallel_tool_calls",
+    "reasoning_effort",
+    "reasoning_budget",
+}
+
+
+def to_request(
+    request_id: str,
+    model: str,
+    options: Mapping[str, Any],
+    *,
+    schema: Schema | None = None,
+    **content: Any,
+) -> GenerateRequest:
+    """`options`: fields of `SamplingParams` and those of `GenerateRequest` that say how it is treated; None: not given.
+    `content`: the request's other fields."""
+    given = {name: value for name, value in options.items() if value is not None}
+    handling = {name: given.pop(name) for name in _HANDLING & given.keys()}
+    template = given.pop("template_options", {})
+    if schema is not None:
+        given["grammar"] = to_grammar(schema)
+    return GenerateRequest(
+        request_id, model, params=to_params(given), template_options=tuple(template.items()), **handling, **content
+    )
+
 
 def to_messages(conversation: Conversation, system: str | None = None) -> tuple[Message, ...]:
-    """A string is one question; a list holds `Message`s or `{"role", "content"}`."""
+    """A string is one question; a list holds `Message`s, or dicts as in OpenAI's API."""
     if isinstance(conversation, str):
         messages: tuple[Message, ...] = (Message("user", conversation),)
     else:
-        messages = tuple(_message(item, f"messages[{i}]") for i, item in enumerate(conversation))
+        messages = _messages(conversation)
     if not messages or not any(message.content.strip() for message in messages):
         raise InvalidRequest("There is nothing to answer: the messages are empty.", param="messages")
     if system is None:
@@ -29,26 +65,69 @@ def to_messages(conversation: Conversation, system: str | None = None) -> tuple[
     return (Message("system", system), *messages)
 
 
-def _message(item: Message | Mapping[str, Any], where: str) -> Message:
-    if isinstance(item, Message):
-        return item
-    if not isinstance(item, Mapping):
-        raise InvalidRequest("A message is a Message or a dict with `role` and `content`.", param=where)
-    role, content, name = item.get("role"), item.get("content"), item.get("name")
-    if role not in get_args(Role):
-        raise InvalidRequest(f"`role` is one of {', '.join(get_args(Role))}.", param=f"{where}.role")
-    if not isinstance(content, str):
-        raise InvalidRequest("`content` is a string.", param=f"{where}.content")
-    return Message(cast(Role, role), content, None if name is None else str(name))
+def _messages(conversation: Sequence[Message | Mapping[str, Any]]) -> tuple[Message, ...]:
+    """Dicts are checked as the server checks them, and messages of tools named as it names them."""
+    from jupyter_uml.client.checked import checked
+    from jupyter_uml.protocol.chat_messages import ChatMessage, named
+    from jupyter_uml.protocol.images import ImageReader
+
+    images, messages = ImageReader(), []
+    for place, item in enumerate(conversation):
+        where = f"messages.{place}"
+        if isinstance(item, Message):
+            messages.append(item)
+        elif isinstance(item, Mapping):
+            messages.append(checked(ChatMessage, item, where).to_native(images, where))
+        else:
+            raise InvalidRequest("A message is a Message or a dict with `role` and `content`.", param=where)
+    return named(messages)
 
 
 def to_params(sampling: Mapping[str, Any]) -> SamplingParams:
     given = {k: v for k, v in sampling.items() if v is not None}
     if isinstance(given.get("stop"), str):
         given["stop"] = (given["stop"],)
-    elif "stop" in given:
-        given["stop"] = tuple(given["stop"])
+    for name in {"stop", "dry_sequence_breakers"} & given.keys():
+        given[name] = tuple(given[name])
+    if isinstance(given.get("logit_bias"), Mapping):
+        given["logit_bias"] = tuple((int(token), bias) for token, bias in given["logit_bias"].items())
     return _build(SamplingParams, given, "sampling parameter")
+
+
+def to_grammar(schema: Schema) -> Grammar:
+    """A JSON schema, or a type such as a pydantic model, as what an answer must look like."""
+    if isinstance(schema, Mapping):
+        return Grammar("json_schema", json.dumps(schema))
+    if not isinstance(schema, type):
+        raise InvalidRequest("`schema` is a JSON schema as a dict, or a pydantic model.", param="schema")
+    from jupyter_uml.client.schemas import schema_of
+
+    return Grammar("json_schema", json.dumps(schema_of(schema)))
+
+
+def to_tool_fields(tools: Sequence[Offer], choice: Choice) -> dict[str, Any]:
+    """The request's fields about tools. `choice`: "auto", "none", "required", or the one that must be called: its name,
+    the function, or a dict as in OpenAI's API."""
+    if not tools and choice == "auto":
+        return {}
+    from jupyter_uml.client.tools import to_tools
+    from jupyter_uml.protocol.tools import checked_tools, choose
+
+    native = checked_tools(to_tools(tools))
+    if choice in get_args(ToolChoice):
+        return choose(native, cast(ToolChoice, choice)).fields()
+    return choose(native, "required", _tool_name(choice)).fields()
+
+
+def _tool_name(choice: Choice) -> str:
+    match choice:
+        case str():
+            return choice
+        case {"type": "function", "function": {"name": str(name)}}:
+            return name
+        case _ if callable(choice):
+            return choice.__name__
+    raise InvalidRequest("`tool_choice` is a mode, a tool's name, or a function.", param="tool_choice")
 
 
 def to_settings(settings: Mapping[str, Any]) -> LoadSettings:

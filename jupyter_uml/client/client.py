@@ -5,17 +5,28 @@ from __future__ import annotations
 import os
 import threading
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from jupyter_uml.client.arguments import Conversation, to_messages, to_params, to_settings
+from jupyter_uml.client.arguments import (
+    Choice,
+    Conversation,
+    Schema,
+    to_messages,
+    to_request,
+    to_settings,
+    to_tool_fields,
+)
 from jupyter_uml.client.discover import Server, discover
 from jupyter_uml.client.loop_thread import LoopThread
 from jupyter_uml.client.stream import Answer, AsyncStream, Stream
 from jupyter_uml.client.transport import Transport
 from jupyter_uml.errors import ConnectionFailed, InvalidRequest
 from jupyter_uml.types import Chunk, GenerateRequest, ModelStatus
+
+if TYPE_CHECKING:
+    from jupyter_uml.client.tools import Offer
 
 DEMO = "demo"
 
@@ -109,27 +120,55 @@ class AsyncUniversalClient:
     # --- answers --------------------------------------------------------------------------------
 
     async def chat(
-        self, messages: Conversation, *, model: str | None = None, system: str | None = None, **sampling: Any
+        self,
+        messages: Conversation,
+        *,
+        model: str | None = None,
+        system: str | None = None,
+        tools: Sequence[Offer] = (),
+        tool_choice: Choice = "auto",
+        schema: Schema | None = None,
+        **options: Any,
     ) -> Answer:
         """The answer to a question (a string) or a conversation (a list of messages).
 
-        `sampling` are the fields of `SamplingParams`: max_tokens, temperature, seed, stop and so on.
-        """
-        return await _whole(self.stream(messages, model=model, system=system, **sampling))
+        `tools`: Python functions, `Tool`s, or dicts as in OpenAI's API; the answer's `tool_calls` say which of them the
+        model wants called with what, and `call_tools` does it. `tool_choice`: "auto", "none", "required", or the one
+        that must be called. `schema`: a JSON schema or a pydantic model that the answer must satisfy.
 
-    async def complete(self, prompt: str, *, model: str | None = None, **sampling: Any) -> Answer:
-        """How the text goes on after `prompt`, without a chat template."""
-        request = GenerateRequest(_new_id(), model or "", prompt=prompt, params=to_params(sampling))
-        return await _whole(self.generate(request))
+        `options` are the fields of `SamplingParams`, max_tokens, temperature, seed, stop and so on, and those of
+        `GenerateRequest` such as reasoning_effort and priority.
+        """
+        stream = self.stream(
+            messages, model=model, system=system, tools=tools, tool_choice=tool_choice, schema=schema, **options
+        )
+        return await _whole(stream)
+
+    async def complete(
+        self, prompt: str | Sequence[int], *, model: str | None = None, schema: Schema | None = None, **options: Any
+    ) -> Answer:
+        """How the text goes on after `prompt` (or its tokens), without a chat template. `suffix`: what follows the gap
+        that is to be filled, for models that can."""
+        content = {
+            "prompt": prompt if isinstance(prompt, str) else tuple(prompt),
+            "suffix": options.pop("suffix", None),
+        }
+        return await _whole(self.generate(to_request(_new_id(), model or "", options, schema=schema, **content)))
 
     def stream(
-        self, messages: Conversation, *, model: str | None = None, system: str | None = None, **sampling: Any
+        self,
+        messages: Conversation,
+        *,
+        model: str | None = None,
+        system: str | None = None,
+        tools: Sequence[Offer] = (),
+        tool_choice: Choice = "auto",
+        schema: Schema | None = None,
+        **options: Any,
     ) -> AsyncStream:
         """As `chat`, piece by piece. Use it in a `with` block: leaving that early stops the engine."""
-        request = GenerateRequest(
-            _new_id(), model or "", messages=to_messages(messages, system), params=to_params(sampling)
-        )
-        return self.generate(request)
+        content = {"messages": to_messages(messages, system), **to_tool_fields(tools, tool_choice)}
+        return self.generate(to_request(_new_id(), model or "", options, schema=schema, **content))
 
     def generate(self, request: GenerateRequest) -> AsyncStream:
         """The stream of a native request; an empty `model` stands for the default one."""
@@ -204,17 +243,49 @@ class UniversalClient:
         return self.background.run(self.aio.default_model())
 
     def chat(
-        self, messages: Conversation, *, model: str | None = None, system: str | None = None, **sampling: Any
+        self,
+        messages: Conversation,
+        *,
+        model: str | None = None,
+        system: str | None = None,
+        tools: Sequence[Offer] = (),
+        tool_choice: Choice = "auto",
+        schema: Schema | None = None,
+        **options: Any,
     ) -> Answer:
-        return self.background.run(self.aio.chat(messages, model=model, system=system, **sampling))
+        asked: dict[str, Any] = {
+            "model": model,
+            "system": system,
+            "tools": tools,
+            "tool_choice": tool_choice,
+            "schema": schema,
+        }
+        return self.background.run(self.aio.chat(messages, **asked, **options))
 
-    def complete(self, prompt: str, *, model: str | None = None, **sampling: Any) -> Answer:
-        return self.background.run(self.aio.complete(prompt, model=model, **sampling))
+    def complete(
+        self, prompt: str | Sequence[int], *, model: str | None = None, schema: Schema | None = None, **options: Any
+    ) -> Answer:
+        return self.background.run(self.aio.complete(prompt, model=model, schema=schema, **options))
 
     def stream(
-        self, messages: Conversation, *, model: str | None = None, system: str | None = None, **sampling: Any
+        self,
+        messages: Conversation,
+        *,
+        model: str | None = None,
+        system: str | None = None,
+        tools: Sequence[Offer] = (),
+        tool_choice: Choice = "auto",
+        schema: Schema | None = None,
+        **options: Any,
     ) -> Stream:
-        return Stream(self.background, self.aio.stream(messages, model=model, system=system, **sampling))
+        asked: dict[str, Any] = {
+            "model": model,
+            "system": system,
+            "tools": tools,
+            "tool_choice": tool_choice,
+            "schema": schema,
+        }
+        return Stream(self.background, self.aio.stream(messages, **asked, **options))
 
     def generate(self, request: GenerateRequest) -> Stream:
         return Stream(self.background, self.aio.generate(request))

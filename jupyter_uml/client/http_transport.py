@@ -11,9 +11,10 @@ from urllib.parse import quote
 import httpx2
 
 from jupyter_uml.client.http_errors import error_of, parsed
+from jupyter_uml.client.request_body import request_body, request_path
 from jupyter_uml.client.retry import RetryPolicy, with_retries
 from jupyter_uml.client.sse import SSEDecoder
-from jupyter_uml.client.wire import ChunkAssembler, request_body, request_path
+from jupyter_uml.client.wire import ChunkAssembler
 from jupyter_uml.errors import AuthenticationFailed, ConnectionFailed, InvalidRequest, StreamInterrupted
 from jupyter_uml.types import Chunk, GenerateRequest, LoadSettings, ModelStatus
 

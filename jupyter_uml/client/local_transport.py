@@ -51,6 +51,10 @@ class LocalTransport:
             async for chunk in chunks:
                 yield chunk
 
+    def service(self) -> Service:
+        """What answers, for callers on the loop that it lives on: the caller's own, else the shared loop thread's."""
+        return self._given or self._enter().service()
+
     async def aclose(self) -> None:
         room, self._room = self._room, None
         if room is not None:
@@ -103,7 +107,7 @@ class _Room:
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         local = asyncio.get_running_loop() is self.thread.loop
-        chunks = self._opened().generate(request) if local else self._from_afar(request)
+        chunks = self.service().generate(request) if local else self._from_afar(request)
         async with aclosing(chunks):
             async for chunk in chunks:
                 yield chunk
@@ -128,7 +132,7 @@ class _Room:
                 here.call_soon_threadsafe(queue.put_nowait, chunk)
 
         async def pump() -> None:
-            async with aclosing(self._opened().generate(request)) as chunks:
+            async with aclosing(self.service().generate(request)) as chunks:
                 async for chunk in chunks:
                     put(chunk)
 
@@ -142,13 +146,13 @@ class _Room:
             job.cancel()
 
     async def _apply(self, verb: Callable[[Service], Coroutine[Any, Any, T]]) -> T:
-        return await verb(self._opened())
+        return await verb(self.service())
 
     async def _close_service(self) -> None:
         if self._service is not None:
             await self._service.aclose()
 
-    def _opened(self) -> Service:
+    def service(self) -> Service:
         if self._service is None:
             from jupyter_uml.service import Service
 

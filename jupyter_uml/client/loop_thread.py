@@ -10,7 +10,7 @@ import atexit
 import contextlib
 import os
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from concurrent.futures import Future, wait
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -111,7 +111,7 @@ class LoopThread:
             raise RuntimeError("the synchronous client cannot be used inside its own event loop; use its `aio`")
         return self.start(work).result()
 
-    def iterate(self, items: AsyncGenerator[T, None]) -> Iterator[T]:
+    def iterate(self, items: AsyncGenerator[T, None]) -> Generator[T, None, None]:
         """`items`, made synchronous; left early or interrupted, `items` is closed."""
         try:
             while (item := self.run(_next(items))) is not _END:

@@ -1,29 +1,39 @@
 """OpenAI's protocol without a server: the `openai` client's HTTP requests, answered in this process.
 
 It is an httpx transport under the SDK, so that code written against the server also runs where there is none (a
-script, VS Code). It knows chat completions, completions and the list of models, with text in and text out.
+script, VS Code). The endpoints are the server's own, over the service of this process.
 """
 
 from __future__ import annotations
 
-import json
+import secrets
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, fields
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import aclosing
 from typing import Any
 
 import httpx2
+import orjson
 
-from jupyter_uml.client.arguments import to_messages, to_params
 from jupyter_uml.client.client import UniversalClient
-from jupyter_uml.client.stream import Stream
-from jupyter_uml.errors import InvalidRequest, ModelNotFound, RouteNotFound, UmlError
-from jupyter_uml.types import Chunk, GenerateRequest, SamplingParams
+from jupyter_uml.client.local_transport import LocalTransport
+from jupyter_uml.errors import RouteNotFound, UmlError
+from jupyter_uml.protocol.body import StrictBody, parse
+from jupyter_uml.protocol.endpoint import Caller, Endpoint
+from jupyter_uml.protocol.endpoints import ENDPOINTS
+from jupyter_uml.protocol.model_list import models_body
+from jupyter_uml.protocol.response_queries import KeptQuery, ListQuery, ReadQuery, page, read_query
+from jupyter_uml.protocol.responses import RESPONSES
+from jupyter_uml.protocol.statuses import headers_of, status_of
+from jupyter_uml.service import Service
 
 BASE_URL = "http://in-process.invalid/v1"  # never resolved: `.invalid` is reserved for that
 
-_SAMPLING = {field.name for field in fields(SamplingParams)}
-_KNOWN = _SAMPLING | set("model messages prompt stream stream_options max_completion_tokens user metadata".split())
+PRINCIPAL = "local"
+
+_ENDPOINTS = {endpoint.path: endpoint for endpoint in ENDPOINTS}
+_PLAIN: Endpoint[Any] = Endpoint()
+_STARTED = int(time.time())
 
 
 def local_http_client(client: UniversalClient) -> httpx2.Client:
@@ -37,117 +47,89 @@ class LocalOpenAI(httpx2.BaseTransport):
         self._client = client
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        path = request.url.path.strip("/")
+        endpoint = _ENDPOINTS.get(path) if request.method == "POST" else None
+        caller = Caller(PRINCIPAL, secrets.token_hex(12))
+        id_ = f"req_{caller.request_id}"
         try:
-            return self._answer(request.url.path.removeprefix("/v1/"), request.read())
+            if endpoint is None:
+                response = _json(self._client.background.run(self._looked_up(request)))
+            else:
+                response = self._answer(endpoint, parse(endpoint.body, request.read()), caller)
         except UmlError as error:
-            status = 404 if isinstance(error, ModelNotFound | RouteNotFound) else 400
-            status = status if error.kind == "invalid_request_error" else 500
-            return httpx2.Response(status, json={"error": error.to_dict()})
+            response = _json((endpoint or _PLAIN).error_body(error, id_), status_of(error), headers_of(error))
+        response.headers["X-Request-Id"] = id_
+        return response
 
     def close(self) -> None:
         self._client.close()
 
-    def _answer(self, path: str, content: bytes) -> httpx2.Response:
-        match path:
-            case "models":
-                return httpx2.Response(200, json=_models_body([row.id for row in self._client.models()]))
-            case "chat/completions" | "completions":
-                body = json.loads(content)
-                frame = _Frame(chat=path.startswith("chat"), request=to_request(body))
-                return self._complete(frame, body)
-            case _:
-                raise RouteNotFound("Without a server there are chat completions, completions and models only.")
+    def _answer(self, endpoint: Endpoint[Any], body: StrictBody, caller: Caller) -> httpx2.Response:
+        thread = self._client.background
+        if not endpoint.streams(body):
+            return _json(thread.run(self._whole(endpoint, body, caller)))
+        events = thread.iterate(self._events(endpoint, body, caller))
+        opening = next(events)  # before it an error has a status of its own
+        return httpx2.Response(200, headers={"Content-Type": "text/event-stream"}, stream=_Stream(opening, events))
 
-    def _complete(self, frame: _Frame, body: Mapping[str, Any]) -> httpx2.Response:
-        stream = self._client.generate(frame.request)
-        if body.get("stream"):
-            wants_usage = bool((body.get("stream_options") or {}).get("include_usage"))
-            events = _Events(stream, frame.events(stream, wants_usage))
-            return httpx2.Response(200, headers={"Content-Type": "text/event-stream"}, stream=events)
-        with stream:
-            *_, last = stream
-        return httpx2.Response(200, json=frame.whole(stream.text, last))
+    # --- on the loop's thread, where the service lives ---
 
+    async def _service(self) -> Service:
+        transport = await self._client.aio.transport()
+        assert isinstance(transport, LocalTransport)
+        return transport.service()
 
-def to_request(body: Mapping[str, Any]) -> GenerateRequest:
-    """The native request of an OpenAI body.
+    async def _whole(self, endpoint: Endpoint[Any], body: StrictBody, caller: Caller) -> dict[str, Any]:
+        return await endpoint.whole(await self._service(), body, caller)
 
-    Raises:
-        InvalidRequest: a field is wrong, or not known here; it is never passed over in silence.
-    """
-    for name, value in body.items():
-        if name not in _KNOWN and not (name == "n" and value == 1):
-            raise InvalidRequest(f"{name}: this field is not supported without a server. Leave it out.", param=name)
-    sampling = {name: body[name] for name in _SAMPLING if name in body}
-    if body.get("max_completion_tokens") is not None:
-        sampling["max_tokens"] = body["max_completion_tokens"]
-    messages = to_messages(body["messages"]) if "messages" in body else ()
-    prompt = None if messages else body.get("prompt", "")
-    prompt = tuple(prompt) if isinstance(prompt, list) else prompt
-    return GenerateRequest(
-        str(time.monotonic_ns()), str(body.get("model") or ""), messages, prompt, to_params(sampling)
-    )
-
-
-class _Frame:
-    """What the chunks of one answer have in common."""
-
-    def __init__(self, chat: bool, request: GenerateRequest) -> None:
-        self.request = request
-        self._chat = chat
-        self._head = {"id": request.id, "created": int(time.time()), "model": request.model}
-
-    def whole(self, text: str, last: Chunk) -> dict[str, Any]:
-        content = {"message": {"role": "assistant", "content": text}} if self._chat else {"text": text}
-        kind = "chat.completion" if self._chat else "text_completion"
-        return {**self._head, "object": kind, "choices": [self._choice(content, last)], **_usage(last)}
-
-    def events(self, stream: Stream, wants_usage: bool) -> Iterator[bytes]:
+    async def _events(self, endpoint: Endpoint[Any], body: StrictBody, caller: Caller) -> AsyncGenerator[bytes, None]:
+        opened = False
         try:
-            for chunk in stream:
-                delta = {"delta": {"role": "assistant", "content": chunk.text}} if self._chat else {"text": chunk.text}
-                yield _event(self._part([self._choice(delta, chunk)]))
-                if chunk.finish_reason and wants_usage:
-                    yield _event({**self._part([]), **_usage(chunk)})
-            yield b"data: [DONE]\n\n"
+            async with aclosing(endpoint.events(await self._service(), body, caller)) as events:
+                async for event in events:
+                    yield event.encode()
+                    opened = True
         except UmlError as error:
-            yield b"event: error\n" + _event({"error": error.to_dict()})
+            if not opened:
+                raise
+            yield endpoint.error_event(error, f"req_{caller.request_id}").encode()
 
-    def _part(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
-        kind = "chat.completion.chunk" if self._chat else "text_completion"
-        return {**self._head, "object": kind, "choices": choices}
+    async def _looked_up(self, request: httpx2.Request) -> dict[str, Any]:
+        """What is asked for without a body."""
+        service, url = await self._service(), request.url
+        query = {name: url.params.get_list(name) for name in url.params}
+        match [request.method, *url.path.strip("/").split("/")]:
+            case ["GET", "v1", "models"]:
+                return models_body(await service.models(), _STARTED)
+            case ["GET", "v1", "models", *name]:
+                card: dict[str, Any] = models_body([await service.model("/".join(name))], _STARTED)["data"][0]
+                return card
+            case ["GET", "v1", "responses", id_]:
+                read_query(ReadQuery, query)
+                return RESPONSES.retrieve(service, PRINCIPAL, id_)
+            case ["GET", "v1", "responses", id_, "input_items"]:
+                return page(RESPONSES.input_items(service, PRINCIPAL, id_), read_query(ListQuery, query))
+            case ["DELETE", "v1", "responses", id_]:
+                read_query(KeptQuery, query)
+                return RESPONSES.delete(service, PRINCIPAL, id_)
+        raise RouteNotFound("There is no such route. Check the spelling: chat is `POST v1/chat/completions`.")
 
-    @staticmethod
-    def _choice(content: dict[str, Any], chunk: Chunk) -> dict[str, Any]:
-        return {"index": 0, **content, "logprobs": None, "finish_reason": chunk.finish_reason}
 
-
-class _Events(httpx2.SyncByteStream):
+class _Stream(httpx2.SyncByteStream):
     """Server-sent events; closing them stops the engine."""
 
-    def __init__(self, stream: Stream, events: Iterator[bytes]) -> None:
-        self._stream, self._events = stream, events
+    def __init__(self, opening: bytes, events: Generator[bytes, None, None]) -> None:
+        self._opening, self._events = opening, events
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._events
+        yield self._opening
+        yield from self._events
 
     def close(self) -> None:
-        self._stream.close()
+        self._events.close()
 
 
-def _models_body(ids: list[str]) -> dict[str, Any]:
-    rows = [{"id": model, "object": "model", "created": 0, "owned_by": "jupyter_uml"} for model in ids]
-    return {"object": "list", "data": rows}
-
-
-def _usage(last: Chunk) -> dict[str, Any]:
-    if last.usage is None:
-        return {}
-    fields = asdict(last.usage)
-    cached = fields.pop("cached_tokens")
-    details = {"prompt_tokens_details": {"cached_tokens": cached}}
-    return {"usage": {**fields, "total_tokens": last.usage.total_tokens, **details}}
-
-
-def _event(body: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(body).encode() + b"\n\n"
+def _json(body: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> httpx2.Response:
+    return httpx2.Response(
+        status, content=orjson.dumps(body), headers={"Content-Type": "application/json", **(headers or {})}
+    )

@@ -1,37 +1,26 @@
-"""OpenAI's wire format, from the client's side: native request → body, stream events → `Chunk`s. Pure."""
+"""OpenAI's wire format, from the client's side: the events of a stream as native chunks. Pure."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
+from itertools import zip_longest
 from typing import Any, cast
 
+from jupyter_uml.client.request_body import CALL_PREFIX
 from jupyter_uml.errors import StreamInterrupted, UmlError
-from jupyter_uml.types import Chunk, FinishReason, GenerateRequest, SamplingParams, Timings, Usage
+from jupyter_uml.types import (
+    Alternative,
+    CallDelta,
+    Chunk,
+    FinishReason,
+    Timings,
+    TokenLogprob,
+    Usage,
+)
 
-_DEFAULTS = asdict(SamplingParams())
-_NO_LIMIT = 1 << 24  # of tokens: without a number OpenAI's completions end after 16, and natively at the context's end
-
-
-def request_path(request: GenerateRequest) -> str:
-    return "v1/completions" if request.prompt is not None else "v1/chat/completions"
-
-
-def request_body(request: GenerateRequest) -> dict[str, Any]:
-    """The JSON body that asks for `request` as a stream; parameters left at their default stay out."""
-    body: dict[str, Any] = {"model": request.model, "stream": True, "stream_options": {"include_usage": True}}
-    if request.prompt is not None:
-        body["prompt"] = request.prompt if isinstance(request.prompt, str) else list(request.prompt)
-        body["max_tokens"] = _NO_LIMIT
-    else:
-        body["messages"] = [_without_none(asdict(message)) for message in request.messages]
-    given = {k: v for k, v in asdict(request.params).items() if v != _DEFAULTS[k]}
-    return body | given
-
-
-def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in fields.items() if v is not None}
+NO_TOKEN = -1  # the number of a token where the server tells its text only
 
 
 class ChunkAssembler:
@@ -52,7 +41,10 @@ class ChunkAssembler:
         payload = _parse(data)
         if event == "error" or "error" in payload:
             raise error_from(payload)
-        return self._take(payload)
+        try:
+            return self._take(payload)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise StreamInterrupted("The server sent an event of another shape than OpenAI's.") from error
 
     def _finish(self) -> Chunk:
         if self._last.finish_reason is None:
@@ -61,9 +53,9 @@ class ChunkAssembler:
         return self._last
 
     def _take(self, payload: Mapping[str, Any]) -> Chunk | None:
-        text = ""
+        piece = Chunk(self._last.request_id)
         for choice in payload.get("choices") or ():
-            text += (choice.get("delta") or {}).get("content") or choice.get("text") or ""
+            piece = _piece(piece.request_id, choice)
             if choice.get("finish_reason"):
                 self._last = replace(
                     self._last,
@@ -74,15 +66,65 @@ class ChunkAssembler:
             self._last = replace(self._last, usage=usage_from(payload["usage"]))
         if payload.get("timings"):
             self._last = replace(self._last, timings=timings_from(payload["timings"]))
-        return Chunk(self._last.request_id, text) if text else None
+        return piece if piece != Chunk(piece.request_id) else None
+
+
+def _piece(request_id: str, choice: Mapping[str, Any]) -> Chunk:
+    delta = choice.get("delta") or {}
+    return Chunk(
+        request_id,
+        delta.get("content") or choice.get("text") or "",
+        logprobs=logprobs_from(choice.get("logprobs") or {}),
+        reasoning=delta.get("reasoning_content") or "",
+        calls=tuple(_call(call) for call in delta.get("tool_calls") or ()),
+    )
+
+
+def _call(body: Mapping[str, Any]) -> CallDelta:
+    function, id_ = body.get("function") or {}, body.get("id")
+    return CallDelta(
+        int(body.get("index") or 0),
+        function.get("arguments") or "",
+        id_ and id_.removeprefix(CALL_PREFIX),
+        function.get("name"),
+    )
+
+
+def logprobs_from(body: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
+    """Of both endpoints' shapes."""
+    if "content" in body:
+        return tuple(
+            TokenLogprob(_alternative(token), tuple(map(_alternative, token.get("top_logprobs") or ())))
+            for token in body["content"] or ()
+        )
+    texts, tops = body.get("tokens") or (), body.get("top_logprobs") or ()
+    chosen = zip(texts, body.get("token_logprobs") or (), strict=True)
+    return tuple(
+        TokenLogprob(_of_text(text, value), tuple(_of_text(*pair) for pair in (top or {}).items()))
+        for (text, value), top in zip_longest(chosen, tops)
+    )
+
+
+def _alternative(body: Mapping[str, Any]) -> Alternative:
+    piece = bytes(body["bytes"]) if body.get("bytes") is not None else str(body.get("token") or "").encode()
+    return Alternative(int(body.get("id", NO_TOKEN)), piece, float(body.get("logprob") or 0.0))
+
+
+def _of_text(text: str, logprob: float | None) -> Alternative:
+    return Alternative(NO_TOKEN, text.encode(), float(logprob or 0.0))
 
 
 def usage_from(body: Mapping[str, Any]) -> Usage:
-    details = body.get("prompt_tokens_details") or {}
+    prompt, answer = body.get("prompt_tokens_details") or {}, body.get("completion_tokens_details") or {}
+    accepted = int(answer.get("accepted_prediction_tokens") or 0)
     return Usage(
         prompt_tokens=int(body.get("prompt_tokens") or 0),
         completion_tokens=int(body.get("completion_tokens") or 0),
-        cached_tokens=int(details.get("cached_tokens") or 0),
+        cached_tokens=int(prompt.get("cached_tokens") or 0),
+        truncated_tokens=int(prompt.get("truncated_tokens") or 0),
+        drafted_tokens=accepted + int(answer.get("rejected_prediction_tokens") or 0),
+        accepted_tokens=accepted,
+        reasoning_tokens=int(answer.get("reasoning_tokens") or 0),
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
+from jupyter_uml.engine.batch_rows import by_piece, image_row_of, interruptible, row_of
 from jupyter_uml.engine.context import Context, Logits, Row
 from jupyter_uml.engine.drafting import Drafting
 from jupyter_uml.engine.emission import Emission, Emitter
+from jupyter_uml.engine.image_rows import is_token
 from jupyter_uml.engine.kv_cache import KvCache, Place, Wait
 from jupyter_uml.engine.lora import Adapters
 from jupyter_uml.engine.model import Model
@@ -19,6 +21,7 @@ from jupyter_uml.engine.sampler import Sampled, Sampler
 from jupyter_uml.engine.scheduler import Batch, Scheduler, Slice
 from jupyter_uml.engine.sequence import MAX_AHEAD, Sequence
 from jupyter_uml.engine.side_work import Finished, SideWork
+from jupyter_uml.engine.sight import open_eyes
 from jupyter_uml.engine.speculation import Acceptance, Account, Speculator
 from jupyter_uml.engine.state_store import StateStore
 from jupyter_uml.engine.step_costs import StepCosts
@@ -56,12 +59,13 @@ class Engine:
         self.costs = StepCosts()
         self._worth_disk_seconds = worth_disk_seconds
         adapters = Adapters(model, [(file.id, file.path, file.scale) for file in model.spec.lora])
-        self._context = Context(model, settings, n_ahead=MAX_AHEAD)
+        self.sight = sight = open_eyes(model, settings)
+        self._context = Context(model, settings, n_ahead=MAX_AHEAD, n_whole=sight.largest_whole)
         adapters.apply(self._context.handle)
         self.side = SideWork(model, settings.n_ctx, settings.n_threads, adapters)
         self._store = store or StateStore(ram_bytes=0, folder=None, disk_bytes=0)
         self._cache = KvCache(settings.n_parallel, self._context, self._store, self._worth_disk)
-        self.prompts = PromptBuilder(model, settings.n_ctx)
+        self.prompts = PromptBuilder(model, settings.n_ctx, sight)
         self.info = self.prompts.describe(model.info)
         self._scheduler = Scheduler[Sequence](self._context.batch_tokens)
         self._line = WaitingLine[Sequence]()
@@ -82,15 +86,17 @@ class Engine:
         """
         prompt = self.prompts.build(request)
         expected = prompt.expectation
+        words = list(filter(is_token, prompt.tokens))
         sequence = Sequence(
             request=request,
             tokens=prompt.tokens,
             n_prompt=len(prompt.tokens),
             truncated=prompt.truncated,
             answer=AnswerStream(request.params.stop, expected.parser),
-            sampler=Sampler(self.model, replace(request.params, grammar=expected.grammar), prompt.tokens),
+            sampler=Sampler(self.model, replace(request.params, grammar=expected.grammar), words),
             spell=self.prompts.spell if expected.parser else self.model.piece,
             thinking=expected.thinking,
+            images=prompt.images,
         )
         if not self._context.states_cuttable:
             sequence.checkpoint = sequence.n_prompt - 1
@@ -114,7 +120,10 @@ class Engine:
         self._admit()
         outputs: list[Output] = []
         for batch in self._scheduler.plan(self._running, self.costs.prefill_rate()):
-            outputs += self._compute(batch)
+            images = [piece for piece in batch if piece.sequence.at_image]
+            if texts := [piece for piece in batch if piece not in images]:
+                outputs += self._compute(texts)
+            outputs += [output for piece in images for output in self._see(piece)]
         if (finished := self.side.step(beside=bool(self._running))) is not None:
             outputs.append(_output(finished))
         return outputs
@@ -134,6 +143,7 @@ class Engine:
         if self.drafting is not None:
             self.drafting.close()
         self.side.close()
+        self.sight.close()
         self._context.close()
         self.model.close()
 
@@ -166,10 +176,11 @@ class Engine:
 
     def _enter(self, sequence: Sequence, place: Place) -> None:
         self._line.leave(sequence)
-        sequence.slot, sequence.computed = place.slot, place.held
+        sequence.slot = place.slot
+        sequence.computed = self._keep(sequence, place.held) if sequence.images else place.held
         if sequence.started_at is None:
             sequence.started_at = time.monotonic()
-            sequence.cached = place.held
+            sequence.cached = sequence.computed
             sequence.speculator = self._speculator(sequence, place.earlier)
         self._running.append(sequence)
 
@@ -199,7 +210,7 @@ class Engine:
         valid = 0 if sequence.shifted else sequence.computed
         if sequence.deterministic:
             chunk = self._context.batch_tokens
-            valid = min(valid, sequence.n_prompt) // chunk * chunk
+            valid = 0 if sequence.images else min(valid, sequence.n_prompt) // chunk * chunk
         self._cache.release(sequence.slot, sequence.tokens[:valid])
         self._running.remove(sequence)
         sequence.slot, sequence.computed, sequence.drafts = None, 0, []
@@ -213,11 +224,11 @@ class Engine:
     def _compute(self, batch: Batch[Sequence]) -> list[Output]:
         batch.sort(key=lambda piece: piece.sequence.slot or 0)  # llama.cpp computes neighbouring slots together
         self._guess(batch)
-        rows = [_row(piece) for piece in batch]
+        rows = [row_of(piece) for piece in batch]
         copied = bool(self._context.moving)
         started = time.monotonic()
         try:
-            logits = self._context.decode(rows, _interruptible(batch), self._cache.idle if len(rows) > 1 else ())
+            logits = self._context.decode(rows, interruptible(batch), self._cache.idle if len(rows) > 1 else ())
         except EngineError as error:
             return [self._fail(piece.sequence, error) for piece in batch]
         if logits is None:
@@ -225,7 +236,7 @@ class Engine:
             return []
         if not copied:
             self._learn(batch, rows, time.monotonic() - started)
-        return [chunk for piece, own in _by_piece(batch, rows, logits) if (chunk := self._advance(piece, own))]
+        return [chunk for piece, own in by_piece(batch, rows, logits) if (chunk := self._advance(piece, own))]
 
     def _guess(self, batch: Batch[Sequence]) -> None:
         """Let sequences go ahead of what is known, where checking it costs less than it saves."""
@@ -234,8 +245,10 @@ class Engine:
         for sequence, _, last in batch:
             if last and sequence.decoding and sequence.speculator is not None:
                 room = min(MAX_AHEAD // len(batch), self._room(sequence) - 1, sequence.thoughts_left - 1)
-                sequence.drafts = sequence.speculator.propose(room, self.costs, len(batch) - 1)
-                sequence.by_model = not sequence.drafts and self.drafting is not None and len(batch) == 1 and room > 0
+                guesses = sequence.speculator.propose(room, self.costs, len(batch) - 1)
+                sequence.drafts = list(takewhile(is_token, guesses))
+                alone = len(batch) == 1 and room > 0 and not sequence.images  # the draft model cannot see
+                sequence.by_model = not sequence.drafts and self.drafting is not None and alone
                 if sequence.by_model and self.drafting is not None and sequence.slot is not None:
                     sequence.drafts = self.drafting.propose(sequence.slot, sequence.tokens, room, self.costs)
 
@@ -251,10 +264,32 @@ class Engine:
         for sequence, _, _ in batch:
             assert sequence.slot is not None
             sequence.drafts = []
+            done = self._context.computed(sequence.slot) - sequence.images.position(sequence.computed)
             # The last token is computed again where it was reached: its logits are lost.
-            sequence.computed = self._context.keep(
-                sequence.slot, min(self._context.computed(sequence.slot), len(sequence.tokens) - 1)
-            )
+            sequence.computed = self._keep(sequence, min(sequence.computed + done, len(sequence.tokens) - 1))
+
+    def _see(self, piece: Slice[Sequence]) -> list[Output]:
+        """Compute rows of an image."""
+        sequence = piece.sequence
+        placed = sequence.images.at(sequence.computed)
+        assert placed is not None
+        try:
+            row = image_row_of(piece, placed, self.sight.embeddings(placed.rows))
+            finished = self._context.decode_image(row, {sequence.id})
+        except UmlError as error:
+            return [self._fail(sequence, error)]
+        if not finished:
+            sequence.computed = self._keep(sequence, placed.start)
+            return []
+        self._advance(piece, [])
+        return []
+
+    def _keep(self, sequence: Sequence, count: int) -> int:
+        """Forget the cells behind the first `count` tokens, and of an image that would be cut; how many are left."""
+        assert sequence.slot is not None
+        whole = sequence.images.before(count)
+        position = sequence.images.position(whole)
+        return whole if self._context.keep(sequence.slot, position) == position else 0
 
     def _advance(self, piece: Slice[Sequence], logits: list[Logits]) -> Output | None:
         """Book what was computed and sample what comes next."""
@@ -290,7 +325,7 @@ class Engine:
             self.drafting.judge(len(drafts), right)
         else:
             sequence.speculator.judge(len(drafts), right)
-        self._context.keep(sequence.slot, sequence.computed)
+        self._context.keep(sequence.slot, sequence.images.position(sequence.computed))
 
     # --- answers ---
 
@@ -378,28 +413,8 @@ def _chunk(sequence: Sequence, emission: Emission) -> Chunk:
 
 
 def _own_cache(sequence: Sequence) -> str:
-    return f"{sequence.principal}\0deterministic"
-
-
-def _row(piece: Slice[Sequence]) -> Row:
-    sequence, start = piece.sequence, piece.sequence.computed
-    assert sequence.slot is not None
-    tokens = sequence.tokens[start : start + piece.n_tokens] + sequence.drafts
-    return Row(sequence.slot, start, tokens, (1 + len(sequence.drafts)) if piece.last else 0)
-
-
-def _interruptible(batch: Batch[Sequence]) -> set[str]:
-    """Whose abort may end the decode: prompts, which take long; an answer's only where no other loses by it."""
-    return {piece.sequence.id for piece in batch if not piece.sequence.decoding or len(batch) == 1}
-
-
-def _by_piece(
-    batch: Batch[Sequence], rows: list[Row], logits: list[Logits]
-) -> Iterable[tuple[Slice[Sequence], list[Logits]]]:
-    begin = 0
-    for piece, row in zip(batch, rows, strict=True):
-        yield piece, logits[begin : begin + row.n_logits]
-        begin += row.n_logits
+    own = f"{sequence.principal}\0deterministic"
+    return f"{own}\0{sequence.id}" if sequence.images else own  # images do not begin at a multiple of a chunk
 
 
 def _output(finished: Finished) -> SideResult | Failure:

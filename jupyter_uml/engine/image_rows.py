@@ -1,21 +1,19 @@
 """Rows of embeddings among a prompt's tokens: what stands for them there, and where they stand. Pure.
 
 In a list of tokens each row is a pseudo token: a negative number, made from what the image is, so that equal images are
-found again like equal texts. Rows of some models have two dimensions. What follows them then comes fewer positions
-later than there are rows; pseudo tokens below `STILL` are those that do not count.
+found again like equal texts. Rows of some models have two dimensions: what follows them then comes fewer positions
+later than there are rows.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
-STILL = -(1 << 30)
 _DIMENSIONS = 3  # time, height and width; M-RoPE has room for a fourth one that is always 0
 
 Layout = npt.NDArray[np.int32]  # (dimensions, rows): positions, relative to the first row's
@@ -61,6 +59,9 @@ class ImagePlaces:
     def __len__(self) -> int:
         return len(self._placed)
 
+    def __iter__(self) -> Iterator[PlacedRows]:
+        return iter(self._placed)
+
     @property
     def end(self) -> int:
         """Behind the last image there are only tokens."""
@@ -99,8 +100,9 @@ class ImagePlaces:
         return positions
 
 
-def is_image(piece: Piece) -> TypeGuard[ImageRows]:
-    return isinstance(piece, ImageRows)
+def is_token(number: int) -> bool:
+    """Not a pseudo token."""
+    return number >= 0
 
 
 def place(pieces: Iterable[Piece]) -> tuple[list[int], ImagePlaces]:
@@ -108,23 +110,15 @@ def place(pieces: Iterable[Piece]) -> tuple[list[int], ImagePlaces]:
     tokens: list[int] = []
     placed: list[PlacedRows] = []
     for piece in pieces:
-        if is_image(piece):
+        if isinstance(piece, ImageRows):
             placed.append(PlacedRows(len(tokens), piece))
-        tokens += piece.tokens if is_image(piece) else piece
+            tokens += piece.tokens
+        else:
+            tokens += piece
     return tokens, ImagePlaces(placed)
 
 
-def position(tokens: Sequence[int], count: int) -> int:
-    """How many positions the first `count` tokens and pseudo tokens take."""
-    first = tokens[:count]
-    if min(first, default=0) >= STILL:
-        return count
-    return count - sum(token < STILL for token in first)
-
-
-def pseudo_tokens(seed: bytes, count: int, n_positions: int) -> tuple[int, ...]:
+def pseudo_tokens(seed: bytes, count: int) -> tuple[int, ...]:
     """For rows of what the seed tells from all others. They fit into 32 bits."""
-    numbers = np.frombuffer(hashlib.shake_256(seed).digest(4 * count), np.uint32) & (-STILL - 1)
-    tokens = -1 - numbers.astype(np.int64)
-    tokens[: count - n_positions] += STILL
-    return tuple(tokens.tolist())
+    numbers = np.frombuffer(hashlib.shake_256(seed).digest(4 * count), np.uint32) >> 1
+    return tuple((-1 - numbers.astype(np.int64)).tolist())

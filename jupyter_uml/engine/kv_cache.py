@@ -18,7 +18,6 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from jupyter_uml.engine.image_rows import position
 from jupyter_uml.engine.prefix_tree import PrefixTree
 from jupyter_uml.engine.state_store import StateStore
 from jupyter_uml.engine.stored_state import StoredState
@@ -51,7 +50,7 @@ class Memory(Protocol):
         ...
 
     def keep(self, slot: int, count: int) -> int:
-        """Forget all but the first `count` positions; returns how many are left."""
+        """Forget all but the first `count` tokens; returns how many are left."""
         ...
 
     def copy(self, source: int, target: int) -> None: ...
@@ -143,7 +142,7 @@ class KvCache:
             state = self._store.load(best.stored)  # None: it is gone or damaged, and not found again
             best = replace(best, state=state) if state is not None else self._best(shared, principal, wanted)
         slot = self._target(free, best)
-        held = self._fill(slot, best, unit, tokens)
+        held = self._fill(slot, best, unit)
         earlier = self._trees[principal].continuation(tokens, EARLIER)
         slot.owner, slot.dirty = owner, False
         self._declare(slot, tokens, principal)
@@ -222,7 +221,7 @@ class KvCache:
 
     # --- moving ---
 
-    def _fill(self, slot: _Slot, best: _Found, unit: int, tokens: list[int]) -> int:
+    def _fill(self, slot: _Slot, best: _Found, unit: int) -> int:
         """Put the prefix into the slot; returns how much of it is there."""
         held = best.held // unit * unit
         if best.slot is not slot or _long(slot, held):
@@ -234,8 +233,7 @@ class KvCache:
                 self._memory.copy(best.slot.index, slot.index)
             elif held and best.state is not None and not self._memory.load(slot.index, best.state):
                 held = 0
-        count = position(tokens, held)
-        return held if self._memory.keep(slot.index, count) == count else 0
+        return self._memory.keep(slot.index, held)
 
     def _save(self, slot: _Slot) -> None:
         if slot.dirty and self._store.keeps and self._new(slot, disk=False) >= WORTH_SAVING:

@@ -20,7 +20,7 @@ from llama_cpp import mtmd_cpp
 
 from jupyter_uml.engine import llama_log
 from jupyter_uml.engine.image_header import ImageHeader, UnreadableImage, check_unpacked, read_header
-from jupyter_uml.engine.image_rows import ImageRows, Layout, Piece, is_image, pseudo_tokens
+from jupyter_uml.engine.image_rows import ImageRows, Layout, Piece, pseudo_tokens
 from jupyter_uml.engine.model import Model
 from jupyter_uml.errors import EngineError, InvalidRequest, ModelLoadFailed
 
@@ -74,7 +74,9 @@ class Projector:
         """Rows that must be computed together, at most; 0 where none need to."""
         if not self._whole:
             return 0
-        return max(len(rows.tokens) for shape in _SHAPES for rows in self._outlined(*shape, b"") if is_image(rows))
+        return max(
+            len(rows.tokens) for shape in _SHAPES for rows in self._outlined(*shape, b"") if isinstance(rows, ImageRows)
+        )
 
     def pieces(self, image: bytes) -> list[Piece]:
         """What stands in a prompt for this image. No pixel is decoded yet.
@@ -115,7 +117,7 @@ class Projector:
             text = mtmd_cpp.mtmd_input_chunk_get_tokens_text(chunk, ctypes.byref(ctypes.c_size_t()))
             return list(text[:count])
         n_positions = int(mtmd_cpp.mtmd_input_chunk_get_n_pos(chunk))
-        tokens = pseudo_tokens(self._identity + digest + part.to_bytes(4, "big"), count, n_positions)
+        tokens = pseudo_tokens(self._identity + digest + part.to_bytes(4, "big"), count)
         return ImageRows(image, digest, part, tokens, n_positions, self._layout(chunk, count), self._whole)
 
     def _layout(self, chunk: Any, count: int) -> Layout:
@@ -123,7 +125,7 @@ class Projector:
             return np.arange(count, dtype=np.int32)[None]
         places = (mtmd_cpp.mtmd_decoder_pos * count)()
         mtmd_cpp.mtmd_helper_image_get_decoder_pos(mtmd_cpp.mtmd_input_chunk_get_tokens_image(chunk), 0, places)
-        time, x, y, other = np.frombuffer(places, np.uint32).reshape(count, 4).T.astype(np.int32)
+        time, x, y, other = np.frombuffer(bytes(places), np.uint32).reshape(count, 4).T.astype(np.int32)
         if time.any() or other.any():
             raise InvalidRequest("Images are not supported for a model with positions of this kind.", param="messages")
         return np.ascontiguousarray(np.stack([time, y, x, other]))
@@ -151,7 +153,7 @@ class Projector:
             raise InvalidRequest(str(error), param="messages") from error
         options = mtmd_cpp.mtmd_helper_init_opt_default()
         options.video_params.ffmpeg_bin_dir = _NO_PROGRAMS
-        data = ctypes.cast(image, ctypes.POINTER(ctypes.c_uint8))
+        data = ctypes.cast(ctypes.c_char_p(image), ctypes.POINTER(ctypes.c_uint8))
         found = mtmd_cpp.mtmd_helper_bitmap_init_from_buf_wrapper(self._handle, data, len(image), False, options)
         if not found.bitmap:
             raise InvalidRequest(f"The {header.format} image is damaged.", param="messages")

@@ -6,14 +6,16 @@ shortened so that the answer has room too. Whatever is sent, only about a contex
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from jupyter_uml.engine.chat import MARK, ChatTemplate, Rendered, guard, guard_tools
 from jupyter_uml.engine.expectation import Expectation, Expectations, offered
 from jupyter_uml.engine.formats.detect import chat_format
+from jupyter_uml.engine.image_rows import ImagePlaces, Piece, place
 from jupyter_uml.engine.model import Model
 from jupyter_uml.engine.shortening import Shortening, Turns, length_of, scaled, size_of, without_middle
+from jupyter_uml.engine.sight import Sight
 from jupyter_uml.errors import ContextLengthExceeded, InvalidRequest, UmlError
 from jupyter_uml.types import GenerateRequest, Grammar, Message, ModelInfo
 
@@ -28,13 +30,15 @@ class Prompt:
     tokens: list[int]
     truncated: int = 0
     expectation: Expectation = field(default_factory=Expectation, compare=False)
+    images: ImagePlaces = field(default_factory=ImagePlaces, compare=False)
 
 
 class PromptBuilder:
     """Builds prompts for one model and contexts of `n_ctx` tokens."""
 
-    def __init__(self, model: Model, n_ctx: int) -> None:
+    def __init__(self, model: Model, n_ctx: int, sight: Sight | None = None) -> None:
         self._model, self._n_ctx = model, n_ctx
+        self._sight = sight or Sight(None)
         self._most = n_ctx * PLAUSIBLE_TOKEN_BYTES // 2  # bytes to which longer texts are cut before they are tokenized
         self._template, self._no_chat = _chat_template(model)
         takes = self._template.takes if self._template else lambda _: False
@@ -49,6 +53,7 @@ class PromptBuilder:
             has_chat_template=self._template is not None,
             chat_format=chat.name,
             can_reason=chat.reasons,
+            can_see=self._sight.sees,
             can_infill=self._model.infill is not None,
         )
 
@@ -83,6 +88,8 @@ class PromptBuilder:
         prompt = self._from_messages(request) if request.prompt is None else self._raw(request, request.prompt)
         if not prompt.tokens:
             raise InvalidRequest("The prompt is empty.", param=param)
+        if prompt.images.end == len(prompt.tokens):
+            raise InvalidRequest("The prompt ends with an image. Let text follow it.", param=param)
         if len(prompt.tokens) >= self._n_ctx:
             raise self._too_long(len(prompt.tokens), param)
         return prompt
@@ -142,10 +149,12 @@ class PromptBuilder:
 
     def _from_messages(self, request: GenerateRequest) -> Prompt:
         self._expectations.check(request)
+        self._sight.check(request)
 
         def render(messages: Sequence[Message]) -> Turns:
             rendered = self._render(messages, request)
-            return Turns(self._tokens(rendered.text), rendered.opening)
+            tokens, images = place(self._pieces(rendered.text, [image for m in messages for image in m.images]))
+            return Turns(tokens, rendered.opening, images)
 
         shortening = Shortening(self._model, render, self._budget(request), self._most)
         match request.truncate:
@@ -155,7 +164,7 @@ class PromptBuilder:
                 turns, missing = shortening.without_oldest(request.messages)
             case None:
                 turns, missing = render(request.messages), 0
-        return Prompt(turns.tokens, missing, self._expectations.of(request, turns.opening))
+        return Prompt(turns.tokens, missing, self._expectations.of(request, turns.opening), turns.images)
 
     def _render(self, messages: Sequence[Message], request: GenerateRequest) -> Rendered:
         if self._template is None:
@@ -164,7 +173,7 @@ class PromptBuilder:
         self._check_size(sum(size_of(tool.parameters) for tool in request.tools), "tools")
         controls = self._model.controls
         rendered = self._template.render(
-            guard(messages, controls),
+            guard(self._sight.numbered(messages), controls),
             tools=guard_tools(offered(request), controls),
             options=self._expectations.options(request),
         )
@@ -172,13 +181,17 @@ class PromptBuilder:
         end = self._expectations.closing(request, rendered.opening)
         return replace(rendered, text=rendered.text + end, opening=rendered.opening + end)
 
-    def _tokens(self, text: str) -> list[int]:
+    def _pieces(self, text: str, images: Sequence[bytes]) -> Iterator[Piece]:
         if self._model.adds_bos:
             text = text.removeprefix(self._model.bos)  # the tokenizer adds it
-        tokens: list[int] = []
-        for piece in text.split(MARK):
-            tokens += self._model.tokenize(piece, add_special=not tokens, parse_special=True)
-        return tokens
+        begins = True
+        for part in self._sight.split(text, images):
+            if not isinstance(part, str):
+                yield from part
+                continue
+            for piece in part.split(MARK):
+                yield self._model.tokenize(piece, add_special=begins, parse_special=True)
+                begins = False
 
     # --- sizes ---
 

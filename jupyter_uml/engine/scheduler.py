@@ -39,6 +39,11 @@ class Schedulable(Protocol):
         ...
 
     @property
+    def least(self) -> int:
+        """And how many must, at least: the rows of an image may see each other."""
+        ...
+
+    @property
     def rank(self) -> int:
         """0 is served before 1."""
         ...
@@ -118,7 +123,7 @@ def prefill(prompts: Seq[S], max_tokens: int, rate: float | None, hurried: bool)
 
 
 def _slice(sequence: S, room: int) -> Slice[S]:
-    count = min(sequence.uncut, room)
+    count = max(min(sequence.uncut, room), sequence.least)
     return Slice(sequence, count, count == sequence.pending)
 
 

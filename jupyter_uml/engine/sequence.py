@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from jupyter_uml.engine.expectation import Thinking
+from jupyter_uml.engine.image_rows import ImagePlaces
 from jupyter_uml.engine.output import AnswerStream
 from jupyter_uml.engine.sampler import Sampler
 from jupyter_uml.engine.speculation import Speculator
@@ -31,6 +32,7 @@ class Sequence:
     sampler: Sampler
     spell: Callable[[int], bytes]  # a token's bytes
     thinking: Thinking | None = None
+    images: ImagePlaces = field(default_factory=ImagePlaces)
     speculator: Speculator | None = None
     truncated: int = 0
     slot: int | None = None
@@ -79,12 +81,23 @@ class Sequence:
 
     @property
     def uncut(self) -> int:
-        return self.checkpoint - self.computed if self.computed < self.checkpoint else self.pending
+        end = self.checkpoint if self.computed < self.checkpoint else len(self.tokens)
+        return min(end, self.images.border(self.computed) or end) - self.computed
+
+    @property
+    def least(self) -> int:
+        return self.images.least(self.computed)
+
+    @property
+    def at_image(self) -> bool:
+        """What comes next are rows of an image."""
+        return self.images.at(self.computed) is not None
 
     @property
     def decoding(self) -> bool:
         """An answer that lost its cells, because it had to give way, is prefilled again like a prompt."""
-        return self.first_token_at is not None and self.pending <= 1 + MAX_AHEAD
+        rest = len(self.tokens) - max(self.computed, self.images.end)
+        return self.first_token_at is not None and self.pending == rest <= 1 + MAX_AHEAD
 
     @property
     def usage(self) -> Usage:

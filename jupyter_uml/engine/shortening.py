@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from jupyter_uml.engine.image_rows import ImagePlaces
 from jupyter_uml.engine.model import Model
 from jupyter_uml.types import Message
 
@@ -22,6 +23,7 @@ class Turns:
 
     tokens: list[int]
     opening: str
+    images: ImagePlaces
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from jupyter_uml.types import (
 
 TOKENIZED_AT_ONCE = 1 << 16  # bytes of text, or tokens, between two turns of others
 MOST_TEXT = 1 << 20  # bytes of text, or tokens, in a request that tokenizes: no context limits it
+LONGEST_TEXT = 1 << 18  # bytes of one text of it, which is tokenized at one stroke, for a quarter of a second
 
 Input = str | tuple[int, ...]
 Text = TypeVar("Text", bound=Input)
@@ -104,8 +105,7 @@ class SideTasks:
 
     def _tokenize(self, task: TokenizeRequest) -> Steps:
         _check_count(task.inputs, "input")
-        if sum(map(_size, task.inputs)) > MOST_TEXT:
-            raise InvalidRequest(f"At most {MOST_TEXT} bytes, or tokens, are taken at once.", param="input")
+        _check_total(task.inputs)
         for index, each in enumerate(task.inputs):
             if not isinstance(each, str):
                 check_known(self._model, each, index)
@@ -163,6 +163,13 @@ class _Pace:
 def _check_count(inputs: Sequence[Input], param: str) -> None:
     if not 1 <= len(inputs) <= MAX_INPUTS:
         raise InvalidRequest(f"There must be between 1 and {MAX_INPUTS} texts, not {len(inputs)}.", param=param)
+
+
+def _check_total(inputs: Sequence[Input]) -> None:
+    if sum(map(_size, inputs)) > MOST_TEXT:
+        raise InvalidRequest(f"At most {MOST_TEXT} bytes of text, or tokens, are taken at once.", param="input")
+    if any(isinstance(each, str) and _size(each) > LONGEST_TEXT for each in inputs):
+        raise InvalidRequest(f"A text has more than {LONGEST_TEXT} bytes. Send it in parts.", param="input")
 
 
 def _size(each: Input) -> int:

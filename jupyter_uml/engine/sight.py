@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
-from jupyter_uml.engine.image_rows import ImageRows, Piece, is_image
+from jupyter_uml.engine.image_rows import ImagePlaces, ImageRows, Piece
 from jupyter_uml.engine.model import Model
 from jupyter_uml.engine.projector import Embeddings, Projector
 from jupyter_uml.errors import InvalidRequest, ModelLoadFailed
@@ -78,16 +78,15 @@ class Sight:
             elif int(part) < len(images):
                 yield self._pieces(images[int(part)])
 
-    def prepare(self, messages: Iterable[Message]) -> None:
-        """Compute the rows of all images, which may take seconds, before they are needed. For another thread.
+    def prepare(self, images: ImagePlaces) -> None:
+        """Compute all rows, which may take seconds, before they are needed. For another thread.
 
         Raises:
-            UmlError: as in `split`; or an image is damaged, or the projector failed.
+            InvalidRequest: an image is damaged.
+            EngineError: the projector failed.
         """
-        for image in dict.fromkeys(image for message in messages for image in message.images):
-            for piece in self._pieces(image):
-                if is_image(piece):
-                    self.embeddings(piece)
+        for placed in images:
+            self.embeddings(placed.rows)
 
     def embeddings(self, rows: ImageRows) -> Embeddings:
         """
@@ -106,10 +105,9 @@ class Sight:
         if self._projector is None:
             raise InvalidRequest(self._blindness, param="messages")
         pieces = self._projector.pieces(image)
-        if any(is_image(piece) and piece.whole and len(piece.tokens) > self.largest_whole for piece in pieces):
-            raise InvalidRequest(
-                f"The image becomes more than {self.largest_whole} rows. Scale it down.", param="messages"
-            )
+        wholes = [len(piece.tokens) for piece in pieces if isinstance(piece, ImageRows) and piece.whole]
+        if max(wholes, default=0) > self.largest_whole:
+            raise InvalidRequest("The model's projector makes too many rows of this image. Scale it.", param="messages")
         return pieces
 
 

@@ -25,7 +25,10 @@ _TOOLS = [
         "function": {
             "name": _TOOL,
             "description": "qaboutq",
-            "parameters": {"type": "object", "properties": {_PARAMETER: {"type": "string", "description": "qmeaningq"}}},
+            "parameters": {
+                "type": "object",
+                "properties": {_PARAMETER: {"type": "string", "description": "qmeaningq"}},
+            },
         },
     }
 ]
@@ -37,6 +40,7 @@ class Traits:
 
     def __init__(self, program: Program) -> None:
         self._program = program
+        self._too_slow = False  # then it is not asked again
 
     # --- messages ---
 
@@ -183,9 +187,12 @@ class Traits:
     def _render(self, rows: Sequence[Mapping[str, Any]], tools: bool = False) -> str | None:
         given = deepcopy(_TOOLS) if tools else self.no_tools
         variables = {"messages": rows, "tools": given, "add_generation_prompt": True}
+        if self._too_slow:
+            return None
         try:
             return self._program.run(variables | customary(self._program, given), _LIMIT)
-        except InvalidRequest:
+        except InvalidRequest as error:
+            self._too_slow = isinstance(error.__cause__, TimeoutError)
             return None
 
 

@@ -10,7 +10,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle, display
 
 from jupyter_uml.kernel import figures, tables
-from jupyter_uml.kernel.render import escape, to_html
+from jupyter_uml.kernel.render import Written, answer_html, answer_text, calls_text, escape
 from jupyter_uml.types import ModelStatus
 
 _NOTE = f"{tables.QUIET};font-size:var(--jp-ui-font-size1,13px);margin-top:-.4em"
@@ -27,7 +27,7 @@ class CellView(Protocol):
         """One line that replaces what was shown before."""
         ...
 
-    def answer(self, text: str, note: str = "", final: bool = False) -> int:
+    def answer(self, answer: Written, note: str = "", final: bool = False) -> int:
         """The answer as far as it has come; returns how much has been sent, in characters."""
         ...
 
@@ -50,11 +50,9 @@ class NotebookView:
     def line(self, text: str) -> None:
         self._show(f"<div>{escape(text)}</div>", text)
 
-    def answer(self, text: str, note: str = "", final: bool = False) -> int:
-        body = to_html(text)
-        return self._show(
-            f'<div style="overflow-wrap:anywhere">{body}</div><div style="{_NOTE}">{escape(note)}</div>', text
-        )
+    def answer(self, answer: Written, note: str = "", final: bool = False) -> int:
+        body = f'<div style="overflow-wrap:anywhere">{answer_html(answer)}</div>'
+        return self._show(f'{body}<div style="{_NOTE}">{escape(note)}</div>', answer_text(answer))
 
     def table(self, columns: Sequence[tables.Column], note: str = "") -> None:
         self._show(tables.to_html(columns, note), tables.to_text(columns, note))
@@ -69,10 +67,10 @@ class NotebookView:
 
 
 class TerminalView:
-    """Text that scrolls by: an answer is written as it comes, a progress line is written over."""
+    """Text that scrolls by: an answer is written as it comes, its reasoning dimmed; a progress line is written over."""
 
     def __init__(self) -> None:
-        self._written = 0
+        self._written: dict[str, int] = {}  # characters of each part of the answer
         self._overwrite = False
 
     def progress(self, row: ModelStatus) -> None:
@@ -84,17 +82,27 @@ class TerminalView:
         self._clear_line()
         self._write(text + "\n")
 
-    def answer(self, text: str, note: str = "", final: bool = False) -> int:
-        if text:
-            self._clear_line()
-        self._write(text[self._written :])
-        self._written = len(text)
+    def answer(self, answer: Written, note: str = "", final: bool = False) -> int:
+        self._go_on("reasoning", answer.reasoning, dim=sys.stdout.isatty())
+        self._go_on("text", answer.text)
         if final:
+            self._go_on("calls", calls_text(answer))
             self._write(f"\n[{note}]\n")
         return 0
 
     def table(self, columns: Sequence[tables.Column], note: str = "") -> None:
         self._write(tables.to_text(columns, note) + "\n")
+
+    def _go_on(self, part: str, text: str, dim: bool = False) -> None:
+        """Write what is new in a part of the answer."""
+        new = text[self._written.get(part, 0) :]
+        if not new:
+            return
+        self._clear_line()
+        if self._written and part not in self._written:
+            self._write("\n\n" if part == "text" else "\n")
+        self._write(f"\x1b[2m{new}\x1b[22m" if dim else new)
+        self._written[part] = len(text)
 
     def _clear_line(self) -> None:
         if self._overwrite:

@@ -14,7 +14,7 @@ from jupyter_uml.client.loop_thread import Job
 from jupyter_uml.errors import UmlError
 from jupyter_uml.kernel import figures
 from jupyter_uml.kernel.follow import Pace, watch_answer
-from jupyter_uml.kernel.render import to_html
+from jupyter_uml.kernel.render import Written, answer_html
 from jupyter_uml.kernel.session import announce_activity, shared_client
 from jupyter_uml.kernel.stream_view import StreamView
 from jupyter_uml.types import Message
@@ -102,7 +102,7 @@ class ChatPanel(widgets.VBox):
                 announce_activity()
                 if isinstance(event, str):
                     self.view.heading = stream.model or ""
-                    pace.sent(self._show(stream.text))
+                    pace.sent(self._show(stream))
                 else:
                     self.view.live = {"html": "", "note": figures.waiting_note(event)}
         except UmlError as failure:
@@ -112,26 +112,26 @@ class ChatPanel(widgets.VBox):
             error = "Something went wrong in the panel; the kernel's log tells more."
         finally:
             await stream.aclose()
-            self._end(messages, stream.text, "" if error else figures.answer_note(stream.answer), error)
+            self._end(messages, stream, "" if error else figures.answer_note(stream.answer), error)
 
     async def _forget(self, answer: Job[None] | None) -> None:
         if answer is not None:
             await asyncio.gather(asyncio.wrap_future(answer.future), return_exceptions=True)
         self._messages, self.view.turns = [], []
 
-    def _show(self, text: str) -> int:
-        html = to_html(text)
+    def _show(self, answer: Written) -> int:
+        html = answer_html(answer)
         self.view.live = {"html": html, "note": ""}
         return len(html)
 
-    def _end(self, messages: list[Message], text: str, note: str, error: str) -> None:
+    def _end(self, messages: list[Message], answer: Written, note: str, error: str) -> None:
         with self.view.hold_sync():
-            if text or not error:
-                self._turn({"kind": "answer", "html": to_html(text), "note": note or "not complete"})
+            if answer.text or answer.reasoning or not error:
+                self._turn({"kind": "answer", "html": answer_html(answer), "note": note or "not complete"})
             if error:
                 self._turn({"kind": "error", "text": error})
-            elif text:
-                self._messages = [*messages, Message("assistant", text)]
+            elif answer.text:
+                self._messages = [*messages, Message("assistant", answer.text)]
             self.view.live, self.view.busy = {}, False
 
     def _turn(self, turn: dict[str, Any]) -> None:

@@ -40,6 +40,8 @@ def answer_note(answer: Answer, max_tokens: int | None = None) -> str:
     parts = [answer.model]
     if answer.usage is not None:
         parts.append(plural(answer.usage.completion_tokens, "token"))
+        if answer.usage.reasoning_tokens:
+            parts[-1] += f", {answer.usage.reasoning_tokens} of them reasoning"
     parts.append(rate(answer.tokens_per_second))
     if answer.timings is not None and answer.timings.first_token:
         parts.append(f"first token {seconds(answer.timings.first_token)}")
@@ -50,6 +52,8 @@ def answer_note(answer: Answer, max_tokens: int | None = None) -> str:
 def ending(answer: Answer, max_tokens: int | None = None) -> str:
     if answer.finish_reason == "aborted":
         return "stopped"
+    if answer.finish_reason == "tool_calls":
+        return f"waits for {', '.join(call.name for call in answer.tool_calls)}"
     if answer.finish_reason == "stop":
         return f"ended by {answer.stop_reason!r}" if isinstance(answer.stop_reason, str) else "complete"
     reached = max_tokens is not None and answer.usage is not None and answer.usage.completion_tokens >= max_tokens

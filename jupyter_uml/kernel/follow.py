@@ -64,7 +64,8 @@ async def watch_models(
 async def watch_answer(
     client: AsyncUniversalClient, stream: AsyncStream, pace: Pace
 ) -> AsyncGenerator[str | ModelStatus, None]:
-    """New text whenever there is some and the pace allows it; before the first, the state of a model that loads.
+    """New text whenever something is new and the pace allows it, empty where that is reasoning or a tool call; before
+    the first, the state of a model that loads.
 
     Raises:
         UmlError: the answer failed; what came before has been yielded.
@@ -74,7 +75,7 @@ async def watch_answer(
 
     async def read() -> None:
         async for chunk in stream:
-            if chunk.text:
+            if chunk.text or chunk.reasoning or chunk.calls:
                 parts.append(chunk.text)
                 arrived.set()
 

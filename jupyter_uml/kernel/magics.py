@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, cast
 
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 
-from jupyter_uml.client import UniversalClient
+from jupyter_uml.client import Answer, UniversalClient, call_tools
 from jupyter_uml.errors import InvalidRequest, UmlError
 from jupyter_uml.kernel import figures, tables
 from jupyter_uml.kernel.cell_view import CellView, view_for
@@ -17,6 +18,9 @@ from jupyter_uml.kernel.follow import Pace, watch_answer, watch_load
 from jupyter_uml.kernel.options import HELP, parse_cell, parse_line
 from jupyter_uml.kernel.quiet_error import UmlMagicError
 from jupyter_uml.kernel.session import announce_activity, shared_client
+from jupyter_uml.types import Message
+
+MAX_ROUNDS = 16  # of answers that want functions called
 
 _SETTINGS = ("n_ctx", "n_parallel", "n_threads", "n_gpu_layers", "kv_type", "draft_model")
 
@@ -99,17 +103,39 @@ class UmlMagics(Magics):
     def _ask(self, options: argparse.Namespace, question: str) -> None:
         if not question.strip():
             raise InvalidRequest("The cell is empty: write the question below the line with %%uml.")
+        functions = [self._function(name) for name in options.tools]
+        messages = [Message("user", question.strip())]
+        for _ in range(MAX_ROUNDS):
+            answer = self._answer(options, messages, functions)
+            if not functions or answer.finish_reason != "tool_calls":
+                return
+            results = call_tools(answer.tool_calls, functions)
+            for result in results:
+                view_for(self.shell).line(f"← {result.content}")
+            messages += [answer.message, *results]
+        raise UmlMagicError(f"After {MAX_ROUNDS} rounds of calls the model still wants more.")
+
+    def _function(self, name: str) -> Callable[..., Any]:
+        found = self.shell.user_ns.get(name) if self.shell else None
+        if not callable(found):
+            raise InvalidRequest(f"There is no function {name!r} in this notebook.", param="tools")
+        return cast(Callable[..., Any], found)
+
+    def _answer(
+        self, options: argparse.Namespace, messages: list[Message], functions: list[Callable[..., Any]]
+    ) -> Answer:
+        """One answer, shown while it comes."""
         client, view, pace = self._client, view_for(self.shell), Pace()
         sampling = {name: getattr(options, name) for name in ("max_tokens", "temperature", "seed")}
-        stream = client.aio.stream(question.strip(), model=options.model, system=options.system, **sampling)
+        stream = client.aio.stream(messages, model=options.model, system=options.system, tools=functions, **sampling)
         note = "stopped"
         try:
             for event in client.background.iterate(watch_answer(client.aio, stream, pace)):
                 announce_activity()
                 if isinstance(event, str):
-                    pace.sent(view.answer(stream.text, f"{stream.model} · …"))
+                    pace.sent(view.answer(stream, f"{stream.model} · …"))
                 elif event.state == "loaded":
-                    view.answer("", figures.waiting_note(event))
+                    view.answer(stream, figures.waiting_note(event))
                 else:
                     view.progress(event)
             note = figures.answer_note(stream.answer, options.max_tokens)
@@ -117,8 +143,9 @@ class UmlMagics(Magics):
             note = "not complete"
             raise
         finally:
-            if stream.text or note != "not complete":
-                view.answer(stream.text, note, final=True)
+            if stream.text or stream.reasoning or note != "not complete":
+                view.answer(stream, note, final=True)
+        return stream.answer
 
     @property
     def _client(self) -> UniversalClient:

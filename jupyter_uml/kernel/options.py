@@ -20,6 +20,7 @@ HELP = """\
 
 %%uml [NAME]                 the rest of the cell is a question; the answer streams in below
                              [--system "…"] [--max-tokens N] [--temperature X] [--seed N]
+                             [--tools F,G: functions of this notebook that the model may call]
 
 Without NAME, %%uml asks the model that was used last, or else the demo model. Interrupting the cell stops the answer.
 """
@@ -76,6 +77,7 @@ def _cell_parser() -> _Parser:
     parser.add_argument("--max-tokens", type=_whole)
     parser.add_argument("--temperature", type=_number)
     parser.add_argument("--seed", type=_whole)
+    parser.add_argument("--tools", type=lambda names: names.split(","), default=[])
     return parser
 
 

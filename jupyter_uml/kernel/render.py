@@ -10,7 +10,9 @@ from __future__ import annotations
 import functools
 import html
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+from jupyter_uml.types import ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +25,43 @@ _TAGS = set("p br hr h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong s 
 _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "th": {"style"}, "td": {"style"}}
 _LINK = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
 _ALIGNMENT = re.compile(r"text-align:(?:left|right|center)")
+
+_REASONING = "color:var(--jp-ui-font-color2,GrayText)"
+_REASONED = "border-left:2px solid var(--jp-border-color2,#e0e0e0);padding-left:.8em"
+
+
+class Written(Protocol):
+    """An answer, whole or as far as it has come."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def reasoning(self) -> str: ...
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]: ...
+
+
+def answer_html(answer: Written) -> str:
+    """Safe HTML of all of it: the reasoning, which folds when the answer itself begins, the text, the tool calls."""
+    html = [to_html(answer.text)]
+    if answer.reasoning:
+        open_ = "" if answer.text or answer.tool_calls else " open"
+        thoughts = f'<div style="{_REASONED}">{to_html(answer.reasoning)}</div>'
+        html.insert(0, f'<details style="{_REASONING}"{open_}><summary>Reasoning</summary>{thoughts}</details>')
+    if answer.tool_calls:
+        html.append(f"<pre><code>{escape(calls_text(answer))}</code></pre>")
+    return "".join(html)
+
+
+def answer_text(answer: Written) -> str:
+    """The plain form, without the reasoning."""
+    return "\n".join(part for part in (answer.text, calls_text(answer)) if part)
+
+
+def calls_text(answer: Written) -> str:
+    return "\n".join(f"→ {call.name} {call.arguments}" for call in answer.tool_calls)
 
 
 def to_html(markdown: str) -> str:

@@ -8,13 +8,30 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from itertools import count
-from typing import Protocol
+from typing import Protocol, overload
 
 from jupyter_uml import ipc
 from jupyter_uml.errors import ModelLoadFailed, Overloaded, UmlError, WorkerDied
 from jupyter_uml.loader.health import Throughput, resident_bytes
 from jupyter_uml.loader.process import WorkerProcess
-from jupyter_uml.types import Chunk, EffectiveSettings, GenerateRequest, ModelInfo, ModelSpec, Rows, SideRequest
+from jupyter_uml.types import (
+    Chunk,
+    EffectiveSettings,
+    EmbedRequest,
+    GenerateRequest,
+    ModelInfo,
+    ModelSpec,
+    PromptRequest,
+    RankRequest,
+    RenderedPrompt,
+    Rows,
+    ScoreRequest,
+    Scores,
+    SideRequest,
+    SideResult,
+    Tokenized,
+    TokenizeRequest,
+)
 
 HANDSHAKE_SECONDS = 60.0  # a cold disk may take long to give Python and llama.cpp
 MAX_REQUESTS = 1024  # running and waiting together
@@ -47,8 +64,16 @@ class EngineHandle(Protocol):
         """
         ...
 
-    async def compute(self, request: SideRequest) -> Rows:
-        """Embeddings, rankings or scores. Cancelling the task aborts the request.
+    @overload
+    async def compute(self, request: EmbedRequest | RankRequest) -> Rows: ...
+    @overload
+    async def compute(self, request: ScoreRequest) -> Scores: ...
+    @overload
+    async def compute(self, request: TokenizeRequest) -> Tokenized: ...
+    @overload
+    async def compute(self, request: PromptRequest) -> RenderedPrompt: ...
+    async def compute(self, request: SideRequest) -> SideResult:
+        """What is asked for beside answers. Cancelling the task aborts the request.
 
         Raises:
             UmlError: the request failed.
@@ -68,7 +93,7 @@ class WorkerEngine:
         self._process = process
         self._on_death = on_death
         self._numbers = count()  # requests go by our own numbers: their ids are the callers' and may repeat
-        self._queues: dict[str, asyncio.Queue[Chunk | Rows | UmlError]] = {}
+        self._queues: dict[str, asyncio.Queue[Chunk | SideResult | UmlError]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self._throughput = Throughput()
@@ -120,14 +145,22 @@ class WorkerEngine:
                 assert isinstance(item, Chunk)
                 yield replace(item, request_id=request.id)
 
-    async def compute(self, request: SideRequest) -> Rows:
+    @overload
+    async def compute(self, request: EmbedRequest | RankRequest) -> Rows: ...
+    @overload
+    async def compute(self, request: ScoreRequest) -> Scores: ...
+    @overload
+    async def compute(self, request: TokenizeRequest) -> Tokenized: ...
+    @overload
+    async def compute(self, request: PromptRequest) -> RenderedPrompt: ...
+    async def compute(self, request: SideRequest) -> SideResult:
         async with aclosing(self._items(request)) as items:
             async for item in items:
-                assert isinstance(item, Rows)
+                assert not isinstance(item, Chunk)
                 return replace(item, request_id=request.id)
         raise AssertionError("every request ends with a result or an error")
 
-    async def _items(self, request: GenerateRequest | SideRequest) -> AsyncGenerator[Chunk | Rows, None]:
+    async def _items(self, request: GenerateRequest | SideRequest) -> AsyncGenerator[Chunk | SideResult, None]:
         if self._dead:
             raise _died()
         if len(self._queues) >= MAX_REQUESTS:
@@ -189,12 +222,11 @@ class WorkerEngine:
 
     def _deliver(self, step: ipc.Step) -> None:
         self._throughput.add(sum(chunk.tokens for chunk in step.chunks))
-        for chunk in step.chunks:
-            if queue := self._queues.get(chunk.request_id):
-                queue.put_nowait(chunk)
-        for rows in step.rows:
-            if queue := self._queues.get(rows.request_id):
-                queue.put_nowait(rows)
+        items: list[Chunk | SideResult]
+        items = [*step.chunks, *step.rows, *step.scores, *step.tokenized, *step.prompts]
+        for item in items:
+            if queue := self._queues.get(item.request_id):
+                queue.put_nowait(item)
         for failed in step.failed:
             if queue := self._queues.get(failed.request_id):
                 queue.put_nowait(UmlError.from_dict(failed.error))

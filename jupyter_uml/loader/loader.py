@@ -236,17 +236,18 @@ class UniversalLoader:
     def _spec(self, entry: CatalogEntry, settings: LoadSettings, available: int) -> ModelSpec:
         """All that the worker needs to know; what belongs to the model is looked up among the catalog's files, too."""
         draft = self.catalog.get(settings.draft_model) if settings.draft_model else None
-        needed = entry.size_bytes + (draft.size_bytes if draft else 0)
-        if needed > available:
-            raise InsufficientMemory(entry.id, needed, available)
+        beside = entry.projector_bytes + (draft.size_bytes if draft else 0)
+        if entry.size_bytes + beside > available:
+            raise InsufficientMemory(entry.id, entry.size_bytes + beside, available)
         return ModelSpec(
             entry.id,
             str(entry.path),
             settings,
-            available - (draft.size_bytes if draft else 0),
+            available - beside,
             self._cache(),
             tuple(LoraFile(lora.id, str(self.catalog.get(lora.id).path), lora.scale) for lora in settings.lora or ()),
             str(draft.path) if draft else None,
+            str(entry.projector) if entry.projector else None,
         )
 
     async def _end_one(self, managed: _Managed, reason: GenerationAborted | None) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,14 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from jupyter_uml.errors import InvalidRequest
 
 MAX_ECHO = 120  # characters of a request that an error text repeats
-_UNION_BRANCH = re.compile(r"^(str|int|float|constrained-str|(list|tuple|function-\w+|literal)\[.*)$")
+MAX_FAULTS = 1000  # of a body that are looked at
 
 ModelId = Annotated[str, Field(min_length=1, max_length=256)]  # looked up among the catalog's, never a path
 Body = TypeVar("Body", bound=BaseModel)
 
 
 class StrictBody(BaseModel):
-    """No field is passed over, none is of another type than it says."""
+    """No field is passed over, none is of another type than it says.
+
+    A field that is refused whatever it says is declared as `None`: then null, which asks for nothing, is accepted.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())
 
@@ -30,23 +33,63 @@ def parse(model: type[Body], content: bytes) -> Body:
         InvalidRequest: not JSON, or a field is wrong; `param` names it.
     """
     try:
-        return model.model_validate(orjson.loads(content))
+        sent = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"The body is not valid JSON: {str(error).split(':')[0]}.") from error
+    return validated(model, sent)
+
+
+def validated(model: type[Body], sent: Any) -> Body:
+    """As `parse`, of JSON that is decoded already."""
+    try:
+        return model.model_validate(sent)
     except ValidationError as error:
-        raise _named(error) from error
+        raise _named(error, sent) from error
 
 
-def _named(error: ValidationError) -> InvalidRequest:
+def _named(error: ValidationError, sent: Any) -> InvalidRequest:
     """The first fault of a body, in words, with the field's name."""
+    if error.error_count() > MAX_FAULTS:  # millions would take minutes to look at
+        return InvalidRequest(f"The body has more than {MAX_FAULTS} faults.")
     faults = error.errors(include_url=False, include_input=False, include_context=False)
+    paths = [_path(fault["loc"], fault["type"], sent) for fault in faults]
     # Of a union's branches the one that got furthest is the one that was meant.
-    fault = max(faults, key=lambda fault: len(fault["loc"]))
-    path = ".".join(str(part) for part in fault["loc"] if not _UNION_BRANCH.match(str(part)))
-    path = path[:MAX_ECHO]
-    if fault["type"] == "extra_forbidden":
-        return InvalidRequest(f"{path}: this field is not supported. Leave it out.", param=path)
-    if fault["type"] == "literal_error":
-        return InvalidRequest(f"{path}: this value is not supported. Leave the field out.", param=path)
+    furthest = max(range(len(faults)), key=lambda place: len(paths[place]))
+    fault, path = faults[furthest], ".".join(paths[furthest])[:MAX_ECHO]
     text = fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    match fault["type"]:
+        case "extra_forbidden" | "none_required":
+            text = "this field is not supported. Leave it out."
+        case "literal_error":
+            text = f"this value is not supported: it {text}."
     return InvalidRequest(f"{path}: {text}" if path else text, param=path or None)
+
+
+def _path(place: Sequence[str | int], kind: str, sent: Any) -> list[str]:
+    """Where a fault is in what was sent. pydantic's places name branches of unions, too: these are nowhere in it."""
+    for length in range(len(place), 0, -1):  # the last part may be a branch, too
+        if (way := _way(place[:length], kind, sent)) is not None:
+            return way
+    return []
+
+
+def _way(place: Sequence[str | int], kind: str, value: Any) -> list[str] | None:
+    """The way to the last part of `place`. A branch that is called like a field leads nowhere, and is left out."""
+    part, rest = place[0], place[1:]
+    if not rest:
+        there = _is_in(part, value) or (isinstance(value, dict) and _is_left_out(part, kind))
+        return [str(part)] if there else None
+    if _is_in(part, value) and (way := _way(rest, kind, value[part])) is not None:
+        return [str(part), *way]
+    return _way(rest, kind, value)
+
+
+def _is_in(part: str | int, value: Any) -> bool:
+    if isinstance(value, list):
+        return isinstance(part, int) and part < len(value)
+    return isinstance(value, dict) and part in value
+
+
+def _is_left_out(part: str | int, kind: str) -> bool:
+    """Whether the last part of a place is a field that was not sent; branches of unions are called like types."""
+    return kind == "missing" or (kind == "value_error" and str(part).isidentifier() and str(part).islower())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
+
+import orjson
 
 from jupyter_uml.errors import UmlError
 from jupyter_uml.protocol.body import StrictBody
@@ -15,10 +17,14 @@ B = TypeVar("B", bound=StrictBody)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. `request_id`: 24 hexadecimal digits; ids of answers are made from it."""
+    """Who asks. `request_id`: 24 hexadecimal digits; ids of answers are made from it.
+
+    `images`: files of remote URLs in the body that were fetched for this request.
+    """
 
     principal: str
     request_id: str
+    images: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,10 @@ class Event:
 
     data: Any
     name: str | None = None
+
+    def encode(self) -> bytes:
+        head = f"event: {self.name}\n".encode() if self.name else b""
+        return head + b"data: " + (b"[DONE]" if self.data is None else orjson.dumps(self.data)) + b"\n\n"
 
 
 DONE = Event(None)  # the end that tells a whole answer from a cut one
@@ -62,8 +72,9 @@ class Endpoint(Generic[B]):
         """
         raise NotImplementedError
 
-    def error_body(self, error: UmlError) -> dict[str, Any]:
+    def error_body(self, error: UmlError, request_id: str) -> dict[str, Any]:
+        """`request_id`: as the answer's header says it."""
         return {"error": error.to_dict()}
 
-    def error_event(self, error: UmlError) -> Event:
-        return Event(self.error_body(error), "error")
+    def error_event(self, error: UmlError, request_id: str) -> Event:
+        return Event(self.error_body(error, request_id), "error")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-import orjson
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from jupyter_uml.protocol.body import StrictBody
+from jupyter_uml.protocol.json_schema import MAX_SCHEMA_BYTES, schema_text
 from jupyter_uml.types import MAX_STOP_STRINGS, Grammar, Priority, SamplingParams, Truncation
 
-MAX_SCHEMA_BYTES = 1 << 17
 MAX_BIASES = 1024
 MAX_WINDOW = 1 << 20
 _Finite = {"allow_inf_nan": False}
@@ -43,24 +42,26 @@ class JsonSchema(StrictBody):
     content: dict[str, Any] | None = Field(None, alias="schema")
     strict: bool | None = None
 
+    @field_validator("content")
+    @classmethod
+    def _is_bounded(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        schema_text(value or {})
+        return value
+
+    def grammar(self) -> Grammar:
+        """Without `strict`, keywords of JSON schema that are not implemented are passed over, as at OpenAI's."""
+        if self.content is None:
+            return Grammar("json_object")
+        more = {} if self.strict else {"x-guidance": {"lenient": True}}
+        return Grammar("json_schema", schema_text({**self.content, **more}))
+
 
 class JsonSchemaFormat(StrictBody):
     type: Literal["json_schema"]
     json_schema: JsonSchema
 
     def grammar(self) -> Grammar | None:
-        """Without `strict`, keywords of JSON schema that are not implemented are passed over, as at OpenAI's."""
-        schema = self.json_schema.content
-        if schema is None:
-            return Grammar("json_object")
-        more = {} if self.json_schema.strict else {"x-guidance": {"lenient": True}}
-        return Grammar("json_schema", orjson.dumps({**schema, **more}).decode())
-
-    @model_validator(mode="after")
-    def _is_short(self) -> Self:
-        if len(orjson.dumps(self.json_schema.content)) > MAX_SCHEMA_BYTES:
-            raise ValueError(f"the schema is longer than {MAX_SCHEMA_BYTES >> 10} KiB")
-        return self
+        return self.json_schema.grammar()
 
 
 ResponseFormat = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")]
@@ -114,6 +115,13 @@ class SamplingBody(StrictBody):
     truncate: Truncation | None = None
     deterministic: bool | None = None
     context_shift: bool | None = None
+
+    @property
+    def tier(self) -> dict[str, str]:
+        """What an answer says about the `service_tier` that was asked for: the one that was given."""
+        if self.service_tier is None:
+            return {}
+        return {"service_tier": "flex" if self.handling()["priority"] == "batch" else "default"}
 
     @field_validator("*", mode="before")
     @classmethod

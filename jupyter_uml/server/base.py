@@ -1,14 +1,13 @@
-"""The gate that every request passes: host, size, who asks, may they, is the body sound. And the table of statuses."""
+"""The gate that every request passes: host, size, who asks, may they, is the body sound."""
 
 from __future__ import annotations
 
-import math
+import asyncio
 import secrets
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import Coroutine
 from dataclasses import asdict, is_dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import orjson
 from jupyter_core.utils import ensure_async
@@ -17,53 +16,21 @@ from tornado.web import HTTPError, stream_request_body
 
 from jupyter_uml.errors import (
     AuthenticationFailed,
-    ContextLengthExceeded,
-    InsufficientMemory,
     InvalidRequest,
     MethodNotAllowed,
-    ModelBusy,
-    ModelLoadFailed,
-    ModelNotFound,
-    ModelRestarting,
-    Overloaded,
     PayloadTooLarge,
     PermissionDenied,
     RouteNotFound,
     UmlError,
-    WorkerDied,
 )
 from jupyter_uml.protocol.body import Body, parse
+from jupyter_uml.protocol.statuses import headers_of, status_of
 from jupyter_uml.server.keys import JUPYTER_USER, KEY_PREFIX, KeyRing, Principal, Scope
-from jupyter_uml.server.stream import EventStream
+from jupyter_uml.server.stream import ClientGoneError
 from jupyter_uml.service import Service
 
-if TYPE_CHECKING:
-    from jupyter_uml.types import Chunk
-
 MAX_BODY = 32 << 20  # bytes
-NOT_SUPPORTED = ("embeddings", "responses", "rerank", "messages", "images", "audio", "files", "batches", "moderations")
-STATUS: dict[type[UmlError], int] = {
-    UmlError: 500,
-    InvalidRequest: 400,
-    ContextLengthExceeded: 400,
-    AuthenticationFailed: 401,
-    PermissionDenied: 403,
-    ModelNotFound: 404,
-    RouteNotFound: 404,
-    MethodNotAllowed: 405,
-    ModelBusy: 409,
-    PayloadTooLarge: 413,
-    ModelLoadFailed: 422,
-    InsufficientMemory: 503,
-    ModelRestarting: 503,
-    Overloaded: 503,
-    WorkerDied: 503,
-}
-
-
-def status_of(error: UmlError) -> int:
-    """The HTTP status of an error: its own class's, or its nearest parent's."""
-    return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
+NOT_SUPPORTED = ("images", "audio", "files", "batches", "moderations")
 
 
 @stream_request_body
@@ -76,10 +43,10 @@ class UmlHandler(JupyterHandler):
     def initialize(self, service: Service, keys: KeyRing) -> None:
         self.service, self.keys = service, keys
         self.request_id = f"req_{secrets.token_hex(12)}"
-        self.set_header("X-Request-Id", self.request_id)
+        self._tell_id()
         self._body = bytearray()
-        self._body_too_large = self._refused = False
-        self.events: EventStream | None = None
+        self._body_too_large = self._refused = self._gone = False
+        self._work: asyncio.Future[None] | None = None
 
     # --- the gate ---
 
@@ -115,6 +82,7 @@ class UmlHandler(JupyterHandler):
 
     async def _authenticate(self) -> Principal:
         """A key of ours first: a bad one is an error, never a reason to look for a cookie."""
+        by_api_key = self._read_api_key()
         words = self.request.headers.get("Authorization", "").split()
         in_url = self.get_query_argument("token", "").startswith(KEY_PREFIX)  # where logs would keep it
         if in_url or (words and words[-1].startswith(KEY_PREFIX)):
@@ -126,6 +94,8 @@ class UmlHandler(JupyterHandler):
             return principal
         user = await ensure_async(self.identity_provider.get_user(self))
         self.current_user = self._jupyter_current_user = user
+        if by_api_key and not self.identity_provider.is_token_authenticated(self):
+            self.current_user = self._jupyter_current_user = user = None  # it was found by a cookie
         if user is None:
             raise AuthenticationFailed(
                 "No valid credential. Send an API key or Jupyter's token as `Authorization: Bearer …`."
@@ -134,6 +104,14 @@ class UmlHandler(JupyterHandler):
         if not await ensure_async(self.authorizer.is_authorized(self, user, action, "uml")):
             raise PermissionDenied("Jupyter's authorizer does not allow this.")
         return JUPYTER_USER
+
+    def _read_api_key(self) -> bool:
+        """Whether the credential is in the header X-Api-Key, where Anthropic's clients put it."""
+        headers = self.request.headers
+        if "X-Api-Key" not in headers or "Authorization" in headers:
+            return False
+        headers["Authorization"] = f"Bearer {headers['X-Api-Key']}"
+        return True
 
     def _check_browser(self) -> None:
         """What a cookie alone must not do: act for a page of another site."""
@@ -180,37 +158,48 @@ class UmlHandler(JupyterHandler):
             body = asdict(body)
         self.finish(orjson.dumps(body))
 
-    async def collect(self, chunks: AsyncGenerator[Chunk, None]) -> list[Chunk]:
-        """All chunks of an answer that is not streamed; a client that hangs up cancels it."""
-        self.events = EventStream(self)
-        collected: list[Chunk] = []
-        async with aclosing(self.events.watch(chunks)) as watched:
-            async for chunk in watched:
-                if chunk is not None:
-                    collected.append(chunk)
-        return collected
+    async def while_connected(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work. A client that hangs up cancels it, since nobody waits for an answer any more."""
+        self._work = asyncio.ensure_future(work)
+        if self._gone:
+            self._work.cancel()
+        try:
+            await self._work
+        except ClientGoneError:
+            pass
+        except asyncio.CancelledError:
+            if not self._gone:
+                raise
 
     def on_connection_close(self) -> None:
-        if self.events is not None:
-            self.events.hang_up()
+        self._gone = True
+        if self._work is not None:
+            self._work.cancel()
 
     def set_default_headers(self) -> None:
         # Called by Tornado's constructor before `initialize`, and again when an error clears the headers.
         super().set_default_headers()
         if hasattr(self, "request_id"):
-            self.set_header("X-Request-Id", self.request_id)
+            self._tell_id()
+
+    def _tell_id(self) -> None:
+        for name in ("X-Request-Id", "request-id"):  # OpenAI's and Anthropic's
+            self.set_header(name, self.request_id)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         raised = kwargs.get("exc_info", (None, None, None))[1]
         error = raised if isinstance(raised, UmlError) else _from_status(status_code, self.request_id)
         status = status_of(error) if isinstance(raised, UmlError) else status_code
-        if error.retry_after is not None:
-            self.set_header("Retry-After", str(math.ceil(error.retry_after)))
+        for name, value in headers_of(error).items():
+            self.set_header(name, value)
         if status == HTTPStatus.UNAUTHORIZED:
             self.set_header("WWW-Authenticate", "Bearer")
         if isinstance(error, PayloadTooLarge):
             self.set_header("Connection", "close")  # the rest of the body is not worth reading
-        self.write_json({"error": error.to_dict()}, status)
+        self.write_json(self.error_body(error), status)
+
+    def error_body(self, error: UmlError) -> dict[str, Any]:
+        return {"error": error.to_dict()}
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         if not isinstance(value, UmlError | HTTPError):

@@ -21,25 +21,31 @@ from jupyter_uml import __version__
 from jupyter_uml.loader.catalog import Catalog, default_model_dir
 from jupyter_uml.loader.loader import UniversalLoader
 from jupyter_uml.loader.prompt_cache import DISK_BYTES, RAM_BYTES, default_cache_dir, prompt_cache
+from jupyter_uml.protocol.endpoints import ENDPOINTS
 from jupyter_uml.server.base import UnknownRouteHandler
+from jupyter_uml.server.endpoint import EndpointHandler
+from jupyter_uml.server.image_fetcher import ImageFetcher
 from jupyter_uml.server.keys import JUPYTER_USER, KeyRing
 from jupyter_uml.server.native import HealthHandler, LoadModelHandler, ModelHandler, ModelsHandler, UnloadModelHandler
-from jupyter_uml.server.openai import ChatCompletionsHandler, CompletionsHandler, ModelCardHandler, ModelListHandler
+from jupyter_uml.server.openai import ModelCardHandler, ModelListHandler
+from jupyter_uml.server.openapi import OpenApiHandler
+from jupyter_uml.server.responses import RESPONSE_ROUTES
 from jupyter_uml.service import Service
 
 Route = tuple[str, type[RequestHandler], dict[str, Any]]
 
 _MODEL = r"([A-Za-z0-9._:/-]+)"
-ROUTES: list[tuple[str, type[RequestHandler]]] = [
-    ("health", HealthHandler),
-    ("models", ModelsHandler),
-    (f"models/{_MODEL}", ModelHandler),
-    ("load_model", LoadModelHandler),
-    ("unload_model", UnloadModelHandler),
-    ("v1/models", ModelListHandler),
-    (f"v1/models/{_MODEL}", ModelCardHandler),
-    ("v1/chat/completions", ChatCompletionsHandler),
-    ("v1/completions", CompletionsHandler),
+ROUTES: list[Route] = [
+    ("health", HealthHandler, {}),
+    ("models", ModelsHandler, {}),
+    (f"models/{_MODEL}", ModelHandler, {}),
+    ("load_model", LoadModelHandler, {}),
+    ("unload_model", UnloadModelHandler, {}),
+    ("v1/models", ModelListHandler, {}),
+    (f"v1/models/{_MODEL}", ModelCardHandler, {}),
+    *((endpoint.path, EndpointHandler, {"endpoint": endpoint}) for endpoint in ENDPOINTS),
+    *((path, handler, {}) for path, handler in RESPONSE_ROUTES),
+    ("openapi.json", OpenApiHandler, {}),
 ]
 
 
@@ -93,6 +99,11 @@ class UMLApp(ExtensionApp):
     cache_disk = Int(DISK_BYTES, min=0, help="Bytes of computed prompts that are kept in `cache_dir`, at most.").tag(
         config=True
     )
+    image_hosts = List(
+        Unicode(),
+        help="Servers, by their names as in URLs, from which images in requests are fetched. Empty: from none; images "
+        "come as data: URLs. Names that lead into this machine or its network are refused.",
+    ).tag(config=True)
     demo_model = Bool(True, help="Offer the small bundled model `demo`.").tag(config=True)
 
     @default("open_browser")
@@ -110,8 +121,12 @@ class UMLApp(ExtensionApp):
     def initialize_handlers(self) -> None:
         prefixes = ["uml/", ""] if self._standalone else ["uml/"]
         shared = {"service": self.service, "keys": self.keys}
+        fetching = shared | {"fetcher": ImageFetcher(self.image_hosts)}
         for prefix in prefixes:
-            self.handlers.extend((f"/{prefix}{path}", handler, shared) for path, handler in ROUTES)
+            self.handlers.extend(
+                (f"/{prefix}{path}", handler, (fetching if issubclass(handler, EndpointHandler) else shared) | own)
+                for path, handler, own in ROUTES
+            )
         self.handlers.append((r"/uml(?:/.*)?", UnknownRouteHandler, shared))
         if self._standalone:
             self.handlers.append((r"/v1/.*", UnknownRouteHandler, shared))

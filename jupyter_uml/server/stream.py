@@ -1,19 +1,21 @@
-"""Server-sent events at the reader's pace: every flush is awaited, a silent stream is kept alive, a hang-up cancels."""
+"""Server-sent events at the reader's pace: every flush is awaited, what waits goes out together, silence is filled."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import orjson
 from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler
 
+from jupyter_uml.protocol.endpoint import Event
+
 HEARTBEAT_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0  # for the first event: until then an error, of loading a model for instance, has a status
+MAX_WAITING = 256  # events that are read ahead of a slow reader
 _PING = b": ping\n\n"
-_DONE = b"data: [DONE]\n\n"
 
 T = TypeVar("T")
 
@@ -23,74 +25,73 @@ class ClientGoneError(Exception):
 
 
 class EventStream:
-    """Writes an answer's events to one connection, and notices when nobody is there any more."""
+    """Writes an answer's events to one connection."""
 
-    def __init__(self, handler: RequestHandler, heartbeat: float = HEARTBEAT_SECONDS) -> None:
+    def __init__(
+        self, handler: RequestHandler, heartbeat: float = HEARTBEAT_SECONDS, patience: float = PATIENCE_SECONDS
+    ) -> None:
+        """Seconds of silence: `heartbeat` between two events, `patience` before the first one."""
         self._handler = handler
-        self._heartbeat = heartbeat
-        self._gone = asyncio.Event()
+        self._heartbeat, self._patience = heartbeat, patience
         self.open = False  # the status line has gone out: errors must be events from here on
 
-    def hang_up(self) -> None:
-        self._gone.set()
-
-    async def watch(self, source: AsyncGenerator[T, None]) -> AsyncGenerator[T | None, None]:
-        """The items of `source`, and None whenever nothing came for a while.
+    async def send_all(self, source: AsyncGenerator[Event, None]) -> None:
+        """The events of `source` as they come. Cancelling closes it, which aborts the generation.
 
         Raises:
-            ClientGoneError: the client hung up; `source` has been closed, which aborts the generation.
+            ClientGoneError: the client hung up; `source` has been closed.
         """
-        gone = asyncio.ensure_future(self._gone.wait())
-        item: asyncio.Task[T] | None = None
-        async with aclosing(source):
-            try:
-                while True:
-                    item = item or asyncio.ensure_future(anext(source))
-                    await asyncio.wait({item, gone}, timeout=self._heartbeat, return_when=asyncio.FIRST_COMPLETED)
-                    if gone.done():
-                        raise ClientGoneError
-                    if not item.done():
-                        yield None
-                        continue
-                    try:
-                        value = item.result()
-                    except StopAsyncIteration:
-                        return
-                    finally:
-                        item = None
-                    yield value
-            finally:
-                gone.cancel()
-                if item is not None:  # before `source` is closed: a generator that runs cannot be
-                    await _cancelled(item)
+        async with aclosing(batches(source, self._patience, self._heartbeat)) as waiting:
+            async for events in waiting:
+                await self.send(events)
 
-    async def send(self, event: Any, name: str | None = None) -> None:
-        """One event, with `event` as JSON. Returns when the client's socket took it."""
-        head = f"event: {name}\n".encode() if name else b""
-        await self._write(head + b"data: " + orjson.dumps(event) + b"\n\n")
-
-    async def ping(self) -> None:
-        await self._write(_PING)
-
-    async def done(self) -> None:
-        """The end that tells a whole answer from a cut one."""
-        await self._write(_DONE)
-
-    async def _write(self, data: bytes) -> None:
+    async def send(self, events: Sequence[Event]) -> None:
+        """All events with one flush; without any, a comment. Returns when the client's socket took it."""
         if not self.open:
             self.open = True
             self._handler.set_header("Content-Type", "text/event-stream; charset=utf-8")
             self._handler.set_header("Cache-Control", "no-cache")
             self._handler.set_header("X-Accel-Buffering", "no")  # nginx would collect the stream otherwise
         try:
-            self._handler.write(data)
+            self._handler.write(b"".join(event.encode() for event in events) or _PING)
             await self._handler.flush()
         except StreamClosedError as error:
             raise ClientGoneError from error
 
 
-async def _cancelled(task: asyncio.Future[Any]) -> None:
-    """Cancel and wait until it is over: its clean-up is what aborts the generation."""
-    task.cancel()
-    with suppress(asyncio.CancelledError, StopAsyncIteration, Exception):
-        await task
+async def batches(source: AsyncGenerator[T, None], first: float, later: float) -> AsyncGenerator[list[T], None]:
+    """All items that came since the last time; none where none came for `first` or `later` seconds.
+
+    `source` is read in a task of its own, not much ahead, and is closed at the end.
+    """
+    items: list[T] = []
+    news, room = asyncio.Event(), asyncio.Event()
+
+    async def read() -> None:
+        try:
+            async with aclosing(source):
+                async for item in source:
+                    items.append(item)
+                    news.set()
+                    if len(items) >= MAX_WAITING:
+                        room.clear()
+                        await room.wait()
+        finally:
+            news.set()
+
+    reader, silence = asyncio.create_task(read()), first
+    try:
+        while not reader.done() or items:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(silence):
+                    await news.wait()
+            taken, silence = items[:], later
+            items.clear()
+            news.clear()
+            room.set()
+            if taken or not reader.done():
+                yield taken
+        reader.result()
+    finally:
+        reader.cancel()  # and wait until it is over: its clean-up is what aborts the generation
+        await asyncio.gather(reader, return_exceptions=True)

@@ -30,18 +30,23 @@ the end
 # The places where text of a model is shown: a cell's answer, a panel's finished answer, and the one under way.
 SHOW_HOSTILE = f"""\
 from IPython.display import display
+from jupyter_uml.client import Answer
 from jupyter_uml.kernel.cell_view import NotebookView
-from jupyter_uml.kernel.render import to_html
+from jupyter_uml.kernel.render import answer_html
 from jupyter_uml.kernel.stream_view import StreamView
+from jupyter_uml.types import ToolCall
 
 hostile = {HOSTILE!r}
-NotebookView().answer(hostile, hostile, final=True)
+call = ToolCall(hostile, hostile, hostile)
+answer = Answer(hostile, hostile, "stop", reasoning=hostile, tool_calls=(call,))
+NotebookView().answer(answer, hostile, final=True)
 turns = [
     {{"kind": "question", "text": hostile}},
-    {{"kind": "answer", "html": to_html(hostile), "note": hostile}},
+    {{"kind": "answer", "html": answer_html(answer), "note": hostile}},
     {{"kind": "error", "text": hostile}},
 ]
-display(StreamView(turns=turns, live={{"html": to_html(hostile), "note": hostile}}, heading=hostile, hint=hostile))"""
+live = {{"html": answer_html(answer), "note": hostile}}
+display(StreamView(turns=turns, live=live, heading=hostile, hint=hostile))"""
 HARMFUL = (
     "script, img, iframe, svg:not(.uml-send svg), form, input, style, link, object, embed, [onmouseover], [onerror]"
 )

@@ -36,7 +36,7 @@ class Events:
 
 
 def delta(text: str, **more: Any) -> bytes:
-    return event({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}], **more})
+    return event({"choices": [{"index": 0, "delta": {"content": text, **more}, "finish_reason": None}]})
 
 
 def finish(reason: str = "stop", **choice: Any) -> bytes:

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from jupyter_uml.client import Answer, AsyncUniversalClient, UniversalClient
+from jupyter_uml.client.stream import joined_calls
 from jupyter_uml.errors import AuthenticationFailed, InvalidRequest, ModelNotFound
-from jupyter_uml.types import Message
-from tests.client.stub_server import WHOLE_ANSWER, Events, Reply, StubServer, model_row
+from jupyter_uml.types import CallDelta, Message, ToolCall
+from tests.client.conftest import Place
+from tests.client.stub_server import DONE, WHOLE_ANSWER, Events, Reply, StubServer, delta, finish, model_row
 from tests.conftest import Server, wait_until
 
 QUESTION = "How do I load a model?"
@@ -94,6 +96,19 @@ def test_a_completion_goes_on_to_its_end(client: UniversalClient) -> None:
     assert cut.usage.completion_tokens == 3
 
 
+def test_log_probabilities_are_part_of_the_answer(place: Place) -> None:
+    answer = place.client.chat(QUESTION, **GREEDY, logprobs=2)
+    assert b"".join(token.chosen.piece for token in answer.logprobs).decode() == answer.text
+    assert all(token.chosen == token.top[0] and token.chosen.token >= 0 for token in answer.logprobs)
+    assert place.client.chat(QUESTION, **GREEDY).logprobs == ()
+
+
+def test_a_fields_error_is_the_same_with_a_server_and_without(place: Place) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        place.client.complete("Load", model="demo", suffix="end")
+    assert caught.value.param == "suffix"
+
+
 def test_a_stop_string_is_named(client: UniversalClient) -> None:
     text = client.chat(QUESTION, **GREEDY).text
     word = text.split()[1]
@@ -156,11 +171,13 @@ def test_errors_are_native(client: UniversalClient, server: Server) -> None:
     [
         ({"messages": ""}, "messages"),
         ({"messages": []}, "messages"),
-        ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0].role"),
-        ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),
-        ({"messages": ["x"]}, "messages[0]"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "messages.0.role"),
+        ({"messages": [{"role": "user", "content": None}]}, "messages.0.content"),
+        ({"messages": ["x"]}, "messages.0"),
         ({"messages": [Message("system", "a"), Message("user", "b")], "system": "c"}, "system"),
         ({"messages": "x", "temprature": 1}, "temprature"),
+        ({"messages": "x", "tool_choice": "required"}, "tool_choice"),
+        ({"messages": "x", "tools": [7]}, "tools.0"),
     ],
 )
 def test_wrong_arguments_are_named(stub: StubServer, arguments: dict[str, Any], param: str) -> None:
@@ -168,6 +185,39 @@ def test_wrong_arguments_are_named(stub: StubServer, arguments: dict[str, Any], 
         client.chat(**arguments)
     assert caught.value.param == param
     assert not stub.requests
+
+
+def test_reasoning_and_calls_are_part_of_the_answer(stub: StubServer) -> None:
+    first = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "get_time", "arguments": '{"city":'}}
+    stub.answer(
+        "v1/chat/completions",
+        Events(
+            [
+                delta("", reasoning_content="Let me "),
+                delta("", reasoning_content="see."),
+                delta("I look.", tool_calls=[first]),
+                delta("", tool_calls=[{"index": 0, "function": {"arguments": ' "Rome"}'}}]),
+                finish("tool_calls"),
+                DONE,
+            ]
+        ),
+    )
+    with UniversalClient(stub.url) as client, client.stream("What time is it in Rome?", model="demo") as stream:
+        seen = [(stream.reasoning, stream.text, stream.tool_calls) for _ in stream]
+        answer = stream.answer
+    call = ToolCall("1", "get_time", '{"city": "Rome"}')
+    assert seen[:3] == [
+        ("Let me ", "", ()),
+        ("Let me see.", "", ()),
+        ("Let me see.", "I look.", (ToolCall("1", "get_time", '{"city":'),)),
+    ]
+    assert (answer.finish_reason, answer.reasoning, answer.tool_calls) == ("tool_calls", "Let me see.", (call,))
+    assert answer.message == Message("assistant", "I look.", tool_calls=(call,), reasoning="Let me see.")
+
+
+def test_the_pieces_of_several_calls_are_told_apart() -> None:
+    deltas = [CallDelta(1, "{", "b", "g"), CallDelta(0, "[", "a", "f"), CallDelta(1, "}"), CallDelta(0, "]")]
+    assert joined_calls(deltas) == (ToolCall("a", "f", "[]"), ToolCall("b", "g", "{}"))
 
 
 def test_wrong_settings_are_named(stub: StubServer) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from jupyter_uml.client import AsyncUniversalClient, OpenAICompatibleClient, UniversalClient
+from jupyter_uml.client import AsyncUniversalClient, UniversalClient
 from jupyter_uml.client.local_transport import LocalTransport
 from jupyter_uml.errors import ModelNotFound
 from tests.conftest import is_worker, wait_until
@@ -106,48 +106,3 @@ def test_a_script_that_closes_nothing_leaves_nothing() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr == ""
     assert not psutil.pid_exists(int(done.stdout))
-
-
-# --- the openai package ----------------------------------------------------------------------
-
-
-def test_the_openai_package_works_without_a_server(client: UniversalClient) -> None:
-    ask: dict[str, Any] = {"model": "demo", "messages": [{"role": "user", "content": QUESTION}], **GREEDY}
-    with OpenAICompatibleClient() as openai:
-        assert [model.id for model in openai.models.list()] == ["demo"]
-        reply = openai.chat.completions.create(**ask)
-        assert reply.choices[0].message.content == client.chat(QUESTION, **GREEDY).text
-        assert reply.usage is not None
-        assert reply.usage.total_tokens == reply.usage.prompt_tokens + reply.usage.completion_tokens
-        stream = openai.chat.completions.create(**ask, stream=True, stream_options={"include_usage": True})
-        *parts, last = stream
-        text = "".join(part.choices[0].delta.content or "" for part in parts)
-        assert text == reply.choices[0].message.content
-        assert parts[-1].choices[0].finish_reason is not None
-        assert last.usage is not None
-        assert last.usage.completion_tokens == reply.usage.completion_tokens
-        completed = openai.completions.create(model="demo", prompt="Load", max_tokens=2, temperature=0)
-        assert completed.choices[0].finish_reason == "length"
-
-
-def test_the_openai_package_sees_errors(client: UniversalClient) -> None:
-    from openai import BadRequestError, NotFoundError
-
-    messages: Any = [{"role": "user", "content": QUESTION}]
-    with OpenAICompatibleClient(max_retries=0) as openai:
-        with pytest.raises(NotFoundError, match="No model is called"):
-            openai.chat.completions.create(model="no-such-model", messages=messages)
-        with pytest.raises(BadRequestError, match="logit_bias"):
-            openai.chat.completions.create(model="demo", messages=messages, logit_bias={"1": 2})
-        with pytest.raises(NotFoundError):
-            openai.embeddings.create(model="demo", input="x")
-
-
-def test_leaving_an_openai_stream_stops_the_engine(client: UniversalClient) -> None:
-    with OpenAICompatibleClient() as openai:
-        stream = openai.chat.completions.create(
-            model="demo", messages=[{"role": "user", "content": QUESTION}], stream=True
-        )
-        next(iter(stream))
-        stream.close()
-        wait_until(lambda: client.model("demo").active == 0)

@@ -1,4 +1,4 @@
-"""Native requests as OpenAI bodies, OpenAI streams as native chunks."""
+"""OpenAI streams as native chunks."""
 
 from __future__ import annotations
 
@@ -7,46 +7,11 @@ from typing import Any
 
 import pytest
 
-from jupyter_uml.client.wire import ChunkAssembler, request_body, request_path
+from jupyter_uml.client.wire import NO_TOKEN, ChunkAssembler
 from jupyter_uml.errors import ContextLengthExceeded, StreamInterrupted, UmlError, WorkerDied
-from jupyter_uml.types import Chunk, GenerateRequest, Message, SamplingParams, Timings, Usage
-
-
-def test_only_what_was_asked_for_is_sent() -> None:
-    request = GenerateRequest("r1", "demo", messages=(Message("user", "hi"),))
-    assert request_path(request) == "v1/chat/completions"
-    assert request_body(request) == {
-        "model": "demo",
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        "messages": [{"role": "user", "content": "hi"}],
-    }
-
-
-def test_every_sampling_parameter_is_sent() -> None:
-    given = {
-        "max_tokens": 3,
-        "temperature": 0.0,
-        "top_k": 4,
-        "top_p": 0.5,
-        "min_p": 0.1,
-        "seed": 0,
-        "presence_penalty": 0.2,
-        "frequency_penalty": 0.3,
-        "repeat_penalty": 1.1,
-        "stop": ("a", "b"),
-    }
-    body = request_body(GenerateRequest("r1", "demo", prompt="x", params=SamplingParams(**given)))
-    assert {name: body[name] for name in given} == given
-
-
-def test_a_prompt_without_a_limit_ends_at_the_context() -> None:
-    """OpenAI's own default for completions is 16 tokens; natively there is none."""
-    request = GenerateRequest("r1", "demo", prompt=(1, 2, 3))
-    assert request_path(request) == "v1/completions"
-    body = request_body(request)
-    assert body["prompt"] == [1, 2, 3]
-    assert body["max_tokens"] > 1_000_000
+from jupyter_uml.protocol.logprobs import ChatLogprobs, TextLogprobs
+from jupyter_uml.protocol.usage import usage_body
+from jupyter_uml.types import Alternative, CallDelta, Chunk, Timings, TokenLogprob, Usage
 
 
 def chunks_of(*payloads: dict[str, Any] | str) -> list[Chunk]:
@@ -88,6 +53,62 @@ def test_text_completions_and_servers_without_figures() -> None:
         Chunk("r1", "x"),
         Chunk("r1", finish_reason="length"),
     ]
+
+
+def delta(**content: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": content, "finish_reason": None}]}
+
+
+END: dict[str, Any] = {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}
+
+
+def test_reasoning_and_calls_come_as_they_were_sent() -> None:
+    first = {"index": 1, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": ""}}
+    assert chunks_of(
+        delta(reasoning_content="Hm."),
+        delta(content="Wait", tool_calls=[first, {"index": 1, "function": {"arguments": '{"a"'}}]),
+        delta(tool_calls=[{"index": 1, "function": {"arguments": ": 1}"}}]),
+        END,
+        "[DONE]",
+    ) == [
+        Chunk("r1", reasoning="Hm."),
+        Chunk("r1", "Wait", calls=(CallDelta(1, "", "1", "f"), CallDelta(1, '{"a"'))),
+        Chunk("r1", calls=(CallDelta(1, ": 1}"),)),
+        Chunk("r1", finish_reason="tool_calls"),
+    ]
+
+
+USAGE = Usage(9, 8, 7, truncated_tokens=6, drafted_tokens=5, accepted_tokens=4, reasoning_tokens=3)
+
+
+def test_the_usage_arrives_whole() -> None:
+    assert chunks_of(END, {"choices": [], "usage": usage_body(USAGE)}, "[DONE]")[-1].usage == USAGE
+
+
+TOKENS = (
+    TokenLogprob(Alternative(5, b"\xc3", -0.5), (Alternative(5, b"\xc3", -0.5), Alternative(6, b"x", -1.5))),
+    TokenLogprob(Alternative(7, b"\xa9", -0.25)),
+)
+
+
+def test_log_probabilities_of_a_chat_arrive_with_their_bytes() -> None:
+    choice = {"index": 0, "delta": {"content": "é"}, "logprobs": ChatLogprobs().body(TOKENS), "finish_reason": None}
+    assert chunks_of({"choices": [choice]}, END, "[DONE]")[0] == Chunk("r1", "é", logprobs=TOKENS)
+
+
+def test_log_probabilities_of_a_text_have_no_numbers() -> None:
+    sent = (TokenLogprob(Alternative(5, b"a", -0.5), (Alternative(5, b"a", -0.5),)),)
+    choice = {"index": 0, "text": "a", "logprobs": TextLogprobs().body(sent), "finish_reason": None}
+    told = Alternative(NO_TOKEN, b"a", -0.5)
+    assert chunks_of({"choices": [choice]}, END, "[DONE]")[0].logprobs == (TokenLogprob(told, (told,)),)
+
+
+@pytest.mark.parametrize(
+    "payload", [{"choices": [7]}, {"choices": [{"delta": {"tool_calls": [7]}}]}, {"usage": {"prompt_tokens": "x"}}]
+)
+def test_a_stream_of_another_shape_is_interrupted(payload: dict[str, Any]) -> None:
+    with pytest.raises(StreamInterrupted):
+        ChunkAssembler("r1").add("message", json.dumps(payload))
 
 
 @pytest.mark.parametrize("event", ["error", "message"])

@@ -31,7 +31,11 @@ def scores(model: Model, *wanted: tuple[Path, float]) -> Any:
     adapters = Adapters(model, [(path.name, str(path), scale) for path, scale in wanted])
     scorer = Scorer(model, 64, 1, adapters=adapters)
     try:
-        return scorer.score(TOKENS)
+        steps = scorer.steps([TOKENS])
+        while True:
+            next(steps)
+    except StopIteration as end:
+        return np.array([each.chosen.logprob for each in end.value[0]])
     finally:
         scorer.close()
 

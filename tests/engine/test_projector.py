@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from llama_cpp import mtmd_cpp
 
-from jupyter_uml.engine.image_rows import ImageRows, is_image
+from jupyter_uml.engine.image_rows import ImageRows
 from jupyter_uml.engine.model import Model
 from jupyter_uml.engine.projector import Projector
 from jupyter_uml.errors import InvalidRequest, ModelLoadFailed
@@ -40,7 +40,7 @@ def load(tmp_path: Path) -> Iterator[Load]:
 
 
 def rows_of(projector: Projector, image: bytes) -> list[ImageRows]:
-    return [piece for piece in projector.pieces(image) if is_image(piece)]
+    return [piece for piece in projector.pieces(image) if isinstance(piece, ImageRows)]
 
 
 @pytest.mark.parametrize("image", [png(), JPEG, PROGRESSIVE_JPEG, gif(), bmp()])
@@ -78,7 +78,7 @@ def test_llava_rows_are_like_tokens(load: Load) -> None:
 def test_gemma_rows_see_each_other_and_stand_between_texts(load: Load) -> None:
     projector = load(vision_models.gemma3_vision)
     assert projector.largest_whole == 16
-    kinds = [is_image(piece) for piece in projector.pieces(png())]
+    kinds = [isinstance(piece, ImageRows) for piece in projector.pieces(png())]
     assert kinds == [False, True, False]
     (rows,) = rows_of(projector, png())
     assert rows.whole

@@ -43,5 +43,5 @@ def test_related_sentences_are_nearer_than_unrelated_ones(model: Model) -> None:
     likeness = firsts @ seconds.T
     related = np.diag(likeness)
     unrelated = likeness[~np.eye(len(PAIRS), dtype=bool)]
-    assert related.min() > 0.4
+    assert related.min() > 0.35
     assert unrelated.max() < 0.3

@@ -20,6 +20,7 @@ class Fake:
     deterministic: bool = False
     most: int = 10**9
     begun: bool = False
+    least: int = 1
 
     @property
     def uncut(self) -> int:
@@ -50,6 +51,11 @@ def test_a_prompt_alone_takes_what_can_be_computed_in_two_seconds() -> None:
     assert first([Fake("a", 250)]) == [[("a", 100, False)]]
     assert first([Fake("a", 250)], rate=500.0) == [[("a", 250, True)]]
     assert first([Fake("a", 2500)], rate=500.0) == [[("a", 512, False)]]
+
+
+def test_what_must_be_computed_together_is_whatever_the_time() -> None:
+    assert first([Fake("a", 250, least=200)]) == [[("a", 200, False)]]
+    assert first([answer("b"), Fake("a", 250, least=200)])[0] == [("a", 200, False)]
 
 
 def test_until_the_rate_is_known_chunks_are_small() -> None:

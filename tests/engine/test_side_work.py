@@ -151,8 +151,10 @@ def test_what_is_too_much_is_refused(work: SideWork, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(side_tasks, "MOST_TEXT", 100)
     for each in ("é" * 51, (1,) * 101):
         assert "100" in refusal(work, TokenizeRequest("a", "demo", (each,))).message
-    (fits,) = run(work, TokenizeRequest("a", "demo", ("é" * 50,)))
-    assert isinstance(fits.result, Tokenized)
+    fits = TokenizeRequest("a", "demo", ("é" * 25, "é" * 25))
+    assert isinstance(run(work, fits)[0].result, Tokenized)
+    monkeypatch.setattr(side_tasks, "LONGEST_TEXT", 49)
+    assert "in parts" in refusal(work, fits).message
 
 
 def test_too_long_a_text_is_named_with_both_numbers(work: SideWork) -> None:

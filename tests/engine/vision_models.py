@@ -27,9 +27,9 @@ def llava(folder: Path, *, seed: int = 11) -> Path:
     return llama(folder / "llava.gguf", "llama", {"rope.dimension_count": N_EMBD // N_HEAD})
 
 
-def gemma3_vision(folder: Path, *, seed: int = 12) -> Path:
-    """16 rows an image, which all see each other; texts of the vocabulary stand before and behind them."""
-    projector(folder / "mmproj-gemma.gguf", "gemma3", side=8 * PATCH, seed=seed, merge=2)
+def gemma3_vision(folder: Path, *, seed: int = 12, side: int = 8) -> Path:
+    """`side`² / 4 rows an image, which all see each other; texts of the vocabulary stand before and behind them."""
+    projector(folder / "mmproj-gemma.gguf", "gemma3", side=side * PATCH, seed=seed, merge=2)
     return gemma3(folder / "gemma.gguf")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from jupyter_uml.client import Answer
 from jupyter_uml.kernel import figures, tables
-from jupyter_uml.types import EffectiveSettings, ModelStatus, Timings, Usage
+from jupyter_uml.types import EffectiveSettings, ModelStatus, Timings, ToolCall, Usage
 
 ROW = ModelStatus("demo", "available", 6_170_976, "demo")
 LOADED = ModelStatus(
@@ -48,6 +48,13 @@ def answer(reason: str, stop_reason: str | int | None = None, tokens: int = 5) -
 def test_the_note_under_an_answer() -> None:
     assert figures.answer_note(answer("stop", 7)) == "demo · 5 tokens · 10 tokens/s · first token 100 ms · complete"
     assert figures.answer_note(Answer("x", "demo", "aborted")) == "demo · stopped"
+    thought = Answer("x", "demo", "stop", usage=Usage(3, 9, reasoning_tokens=7))
+    assert figures.answer_note(thought) == "demo · 9 tokens, 7 of them reasoning · complete"
+
+
+def test_an_answer_that_calls_says_what_it_waits_for() -> None:
+    calls = (ToolCall("1", "get_weather", "{}"), ToolCall("2", "get_time", "{}"))
+    assert figures.ending(Answer("", "demo", "tool_calls", tool_calls=calls)) == "waits for get_weather, get_time"
 
 
 def test_a_cut_says_why() -> None:

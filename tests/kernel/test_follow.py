@@ -13,7 +13,7 @@ from jupyter_uml.client import AsyncStream, AsyncUniversalClient, UniversalClien
 from jupyter_uml.errors import InsufficientMemory, WorkerDied
 from jupyter_uml.kernel import follow
 from jupyter_uml.kernel.follow import BYTES_PER_SECOND, FRAME_SECONDS, Pace, watch_answer, watch_load, watch_models
-from jupyter_uml.types import Chunk, GenerateRequest, ModelStatus
+from jupyter_uml.types import CallDelta, Chunk, GenerateRequest, ModelStatus
 from tests.client.stub_server import Reply, StubServer, model_row
 
 
@@ -42,6 +42,16 @@ def test_a_burst_is_shown_in_few_steps_and_whole() -> None:
     steps = run(burst())
     assert "".join(steps) == "".join(f"{number} " for number in range(1000))
     assert len(steps) <= 2
+
+
+def test_reasoning_and_calls_are_news_too() -> None:
+    async def silent() -> AsyncGenerator[Chunk, None]:
+        yield Chunk("r", reasoning="Hm.")
+        yield Chunk("r", calls=(CallDelta(0, "{}", "1", "f"),))
+        yield Chunk("r", finish_reason="tool_calls")
+
+    assert run(silent())
+    assert not any(run(silent()))
 
 
 def test_the_first_token_is_shown_at_once() -> None:

@@ -12,7 +12,7 @@ from IPython.utils.capture import capture_output
 from jupyter_uml.client import UniversalClient
 from jupyter_uml.kernel import magics
 from jupyter_uml.kernel.magics import register
-from tests.client.stub_server import Events, Reply, StubServer, delta, event, model_row
+from tests.client.stub_server import DONE, Events, Reply, StubServer, delta, event, finish, model_row, usage
 from tests.conftest import Server, wait_until
 from tests.kernel.conftest import Kernel
 
@@ -64,9 +64,28 @@ def test_an_answer_streams_in_few_updates(kernel: Kernel) -> None:
     assert "500 tokens" in shown.html
 
 
+def test_a_cell_may_offer_functions_of_the_notebook(kernel: Kernel) -> None:
+    kernel.run(
+        "lights = {}\n"
+        "def set_light(room: str, state: str) -> dict:\n"
+        '    "Turn the light of a room on or off"\n'
+        "    lights[room] = state\n"
+        "    return {'ok': True}"
+    )
+    shown = kernel.run("%%uml demo --tools set_light --temperature 0\nTurn on the light in the kitchen")
+    assert shown.status == "ok", shown.errors
+    call, result, answer = (data["text/plain"] for data in shown.displays)
+    assert call == '→ set_light {"room": "kitchen", "state": "on"}'
+    assert result == '← {"ok":true}'
+    assert answer == "The kitchen light is on."
+    assert "waits for set_light" in shown.displays[0]["text/html"]
+    assert kernel.run("print(lights)").printed == "{'kitchen': 'on'}\n"
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [
+        ("%%uml demo --tools nothing\nhi", "no function 'nothing'"),
         ("%uml load no-such-model", "No model is called 'no-such-model'"),
         ("%uml load demo --nope", "--nope"),
         ("%uml frobnicate", "frobnicate"),
@@ -88,6 +107,7 @@ def test_an_interrupt_keeps_what_came(kernel: Kernel, server: Server) -> None:
         wait_until(lambda: (server.model("endless")["tokens_per_second"] or 0) > 0)
         kernel.interrupt()
 
+    server.post("unload_model", {"model": "endless"})  # so that its speed is this answer's, not an earlier one's
     thread = threading.Thread(target=interrupt)
     thread.start()
     shown = kernel.run("%%uml endless\nHow do I load a model?")
@@ -125,6 +145,29 @@ def test_a_terminal_gets_plain_text(shell: InteractiveShell, stub: StubServer) -
     assert "<" not in captured.stdout
 
 
+def test_a_terminal_shows_reasoning_and_calls(shell: InteractiveShell, stub: StubServer) -> None:
+    call = {"index": 0, "id": "1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+    pieces = [delta("", reasoning_content="Hm."), delta("I look."), delta("", tool_calls=[call]), finish("tool_calls")]
+    stub.answer("v1/chat/completions", Events([*pieces, DONE]))
+    with capture_output() as captured:
+        shell.run_cell("%%uml demo\nhi")
+    assert 'Hm.\n\nI look.\n→ f {"a": 1}\n[demo · first token 100 ms · waits for f]\n' in captured.stdout
+
+
+def test_a_model_that_calls_for_ever_is_stopped(
+    shell: InteractiveShell, stub: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(magics, "MAX_ROUNDS", 3)
+    call = {"index": 0, "id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    stub.answer("v1/chat/completions", Events([delta("", tool_calls=[call]), finish("tool_calls"), DONE]))
+    with capture_output() as captured:
+        shell.run_cell("def f(): return 'x'")
+        result = shell.run_cell("%%uml demo --tools f\nhi")
+    assert not result.success
+    assert "After 3 rounds" in captured.stdout
+    assert len(stub.asked("v1/chat/completions")) == 3
+
+
 def test_a_broken_answer_is_shown_as_such(shell: InteractiveShell, stub: StubServer) -> None:
     died = event({"error": {"message": "The process ended.", "code": "worker_died"}}, "error")
     stub.answer("v1/chat/completions", Events([delta("half"), died]))
@@ -137,6 +180,4 @@ def test_a_broken_answer_is_shown_as_such(shell: InteractiveShell, stub: StubSer
 
 
 def _ending() -> list[bytes]:
-    from tests.client.stub_server import DONE, finish, usage
-
     return [finish(), usage(), DONE]

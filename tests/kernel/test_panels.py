@@ -73,6 +73,16 @@ def test_an_answer_is_seen_while_it_is_written(chat: ChatPanel, stub: StubServer
     assert chat.view.turns[-1]["html"] == "<p>half whole</p>\n"
 
 
+def test_reasoning_is_shown_and_not_sent_back(chat: ChatPanel, stub: StubServer) -> None:
+    stub.answer("v1/chat/completions", Events([delta("", reasoning_content="Hm."), delta("Hello"), finish(), DONE]))
+    chat.send("one")
+    chat.wait()
+    assert "Hm." in chat.view.turns[-1]["html"]
+    chat.send("two")
+    chat.wait()
+    assert "Hm." not in str(stub.asked("v1/chat/completions")[-1])
+
+
 def test_stop_keeps_what_came(chat: ChatPanel, stub: StubServer) -> None:
     stub.answer(CHAT, answering(delta("half"), stub.until(threading.Event())))
     chat.send("hi")

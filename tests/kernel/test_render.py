@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_uml.client import Answer
 from jupyter_uml.kernel import render
-from jupyter_uml.kernel.render import to_html
+from jupyter_uml.kernel.render import answer_html, answer_text, to_html
+from jupyter_uml.types import ToolCall
 
 ALLOWED_ATTRIBUTES = {"href", "title", "rel", "target", "start", "style"}
 HOSTILE = [
@@ -86,6 +88,31 @@ def test_hostile_markdown_is_harmless(markdown: str) -> None:
 )
 def test_pieces_of_it_in_any_order_are_harmless(pieces: list[str]) -> None:
     check(to_html("".join(pieces)))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_reasoning_and_calls_are_harmless(text: str) -> None:
+    html = answer_html(Answer("", "demo", "stop", reasoning=text, tool_calls=(ToolCall(text, text, text),)))
+    parts = (
+        r"<details [^<>]*><summary>Reasoning</summary><div [^<>]*>(.*)</div></details><pre><code>[^<>]*</code></pre>"
+    )
+    found = re.fullmatch(parts, html, re.DOTALL)
+    assert found is not None
+    check(found[1])
+
+
+def test_reasoning_is_open_until_the_answer_begins() -> None:
+    call = ToolCall("1", "get_weather", '{"city": "Par')
+    assert "<details" not in answer_html(Answer("x", "demo", "stop"))
+    assert " open><summary>" in answer_html(Answer("", "demo", "stop", reasoning="Hm."))
+    assert " open" not in answer_html(Answer("x", "demo", "stop", reasoning="Hm."))
+    assert " open" not in answer_html(Answer("", "demo", "stop", reasoning="Hm.", tool_calls=(call,)))
+
+
+def test_a_call_is_shown_as_its_name_and_arguments() -> None:
+    answer = Answer("I look.", "demo", "tool_calls", reasoning="Hm.", tool_calls=(ToolCall("1", "f", '{"a": 1}'),))
+    assert "→ f {&quot;a&quot;: 1}" in answer_html(answer)
+    assert answer_text(answer) == 'I look.\n→ f {"a": 1}'
 
 
 def test_every_prefix_of_an_answer_can_be_shown() -> None:

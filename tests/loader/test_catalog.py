@@ -36,9 +36,41 @@ def test_a_split_model_is_one_model_of_the_whole_size(tmp_path: Path) -> None:
     assert (entry.id, entry.size_bytes, entry.path.name) == ("big", 30, "big-00001-of-00003.gguf")
 
 
-def test_projectors_are_no_models(tmp_path: Path) -> None:
-    make(tmp_path, "mmproj-model-f16.gguf")
+@pytest.mark.parametrize("name", ["mmproj-model-f16.gguf", "llava-mmproj-Q8_0.gguf", "MMPROJ.gguf"])
+def test_projectors_are_no_models(tmp_path: Path, name: str) -> None:
+    make(tmp_path, name)
     assert not Catalog([tmp_path], demo=False).entries()
+
+
+def projectors(folder: Path) -> dict[str, str | None]:
+    entries = Catalog([folder], demo=False).entries()
+    return {model_id: entry.projector and entry.projector.name for model_id, entry in entries.items()}
+
+
+def test_a_projector_belongs_to_the_models_beside_it(tmp_path: Path) -> None:
+    make(tmp_path, "a/llava.gguf", "a/mmproj-model-f16.gguf", "b/llama.gguf")
+    assert projectors(tmp_path) == {"llava": "mmproj-model-f16.gguf", "llama": None}
+    entry = Catalog([tmp_path], demo=False).get("llava")
+    assert (entry.size_bytes, entry.projector_bytes) == (10, 10)
+
+
+def test_of_several_projectors_each_model_has_the_one_with_its_name(tmp_path: Path) -> None:
+    make(
+        tmp_path,
+        "gemma-3-4b-it-Q4_K_M.gguf",
+        "gemma-3-12b-it-Q8_0.gguf",
+        "mmproj-gemma-3-4b-it-BF16.gguf",
+        "gemma-3-12b-it-mmproj-Q8_0.gguf",
+    )
+    assert projectors(tmp_path) == {
+        "gemma-3-4b-it-Q4_K_M": "mmproj-gemma-3-4b-it-BF16.gguf",
+        "gemma-3-12b-it-Q8_0": "gemma-3-12b-it-mmproj-Q8_0.gguf",
+    }
+
+
+def test_a_model_has_nothing_of_a_projector_that_names_another(tmp_path: Path) -> None:
+    make(tmp_path, "llama-3.gguf", "mmproj-gemma-3.gguf")
+    assert projectors(tmp_path) == {"llama-3": None}
 
 
 def test_the_same_name_twice_gives_two_ids(tmp_path: Path) -> None:

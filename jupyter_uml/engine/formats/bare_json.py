@@ -54,7 +54,7 @@ class BareCalls(CallStyle):
     # --- grammar ---
 
     def grammar(self, grammar: TaggedGrammar, tools: Sequence[Tool], opener: int, many: bool) -> str:
-        options = [f"{grammar.words(self._head(tool.name))} {grammar.object(tool.parameters)}" for tool in tools]
+        options = [f"{grammar.words(self._head(tool.name))} {grammar.arguments(tool)}" for tool in tools]
         call = grammar.rule(f"{grammar.choice(options)} {grammar.words('}')}")
         if not (many and self.listed):
             return call

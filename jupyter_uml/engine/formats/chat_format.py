@@ -46,10 +46,23 @@ class ChatFormat(Protocol):
     <think>\\n` for instance: a template may have opened (or closed) the reasoning already.
     """
 
-    name: str
-    markers: tuple[str, ...]  # texts of control tokens that the parser must see; others have no text
-    reasons: bool  # the family's models may reason
-    end_of_reasoning: str  # the text that ends reasoning; empty where `reasons` is false
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """Texts of control tokens that the parser must see; others have no text."""
+        ...
+
+    @property
+    def reasons(self) -> bool:
+        """Whether the family's models may reason."""
+        ...
+
+    @property
+    def end_of_reasoning(self) -> str:
+        """The text that ends reasoning; empty where `reasons` is false."""
+        ...
 
     def parser(self, tools: Sequence[Tool], opening: str) -> Parser: ...
 

@@ -20,6 +20,7 @@ from jupyter_uml.engine.formats import (
     llama3,
     minimax,
     mistral,
+    muse,
     phi,
     pythonic,
     qwen_coder,
@@ -30,6 +31,7 @@ from jupyter_uml.engine.formats.chat_format import ChatFormat
 # Those that write their own tags come before those that share some.
 _FAMILIES = (
     harmony,
+    muse,
     solar,
     command_r,
     apertus,

@@ -31,11 +31,5 @@ def described(tools: Sequence[Tool], written: Callable[[Sequence[ToolCall]], str
     )
 
 
-def written(calls: Sequence[ToolCall]) -> str:
-    """Calls as the parser reads them; several are a list."""
-    objects = [f'{{"name": {json.dumps(call.name)}, "arguments": {call.arguments}}}' for call in calls]
-    return objects[0] if len(objects) == 1 else f"[{', '.join(objects)}]" if objects else ""
-
-
 def recognise(template: str) -> BareFormat | None:
     return GENERIC_THINKING if "</think>" in template else GENERIC

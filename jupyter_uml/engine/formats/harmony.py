@@ -25,7 +25,9 @@ class Harmony:
     end_of_reasoning = "<|end|>"
 
     def parser(self, tools: Sequence[Tool], opening: str) -> Parser:
-        return _HarmonyReader(bool(tools), opening)
+        reader = _HarmonyReader(bool(tools), opening)
+        reader.push("")  # it knows from the beginning whether reasoning comes
+        return reader
 
     def calls(self, tools: Sequence[Tool], opening: str, word: Word, *, many: bool, free: bool) -> str:
         """One call at most: the end of a call is the end of an answer, whatever `many` says."""

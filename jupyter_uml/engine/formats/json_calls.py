@@ -23,7 +23,7 @@ class JsonCalls(CallStyle):
     listed: bool = False
     gap: str = ""  # between a tag and an object
     between: str = ""  # between two calls
-    arguments: str = "arguments"  # the key
+    ids: bool = False  # each object may end with an id
 
     @property
     def openers(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -66,8 +66,9 @@ class JsonCalls(CallStyle):
     # --- grammar ---
 
     def grammar(self, grammar: TaggedGrammar, tools: Sequence[Tool], opener: int, many: bool) -> str:
-        options = [f"{grammar.words(self._head(tool.name))} {grammar.object(tool.parameters)}" for tool in tools]
-        call = grammar.rule(f"{grammar.choice(options)} {grammar.words('}')}")
+        options = [f"{grammar.words(self._head(tool.name))} {grammar.arguments(tool)}" for tool in tools]
+        identifier = """(", \\"id\\": \\"" /[\\w:.-]{1,64}/ "\\"")?""" if self.ids else ""
+        call = grammar.rule(f"{grammar.choice(options)} {identifier} {grammar.words('}')}")
         if self.listed:
             more = f"({grammar.words(', ')} {call})*" if many else ""
             return f"{grammar.words(self.gap, '[')} {call} {more} {grammar.words(']', self.gap, self.end)}"
@@ -75,7 +76,7 @@ class JsonCalls(CallStyle):
         return f"{whole} ({grammar.words(self.between, self.opener)} {whole})*" if many else whole
 
     def _head(self, name: str) -> str:
-        return f'{{"name": {json.dumps(name)}, "{self.arguments}": '
+        return f'{{"name": {json.dumps(name)}, "arguments": '
 
     def written(self, calls: Sequence[ToolCall]) -> str:
         """The calls as the model writes them."""

@@ -6,10 +6,10 @@ from jupyter_uml.engine.formats.json_calls import JsonCalls, JsonFormat
 
 NEMOTRON = JsonFormat("nemotron", JsonCalls("<TOOLCALL>", "</TOOLCALL>", listed=True))
 FIREFUNCTION = JsonFormat("firefunction", JsonCalls("functools", listed=True), thinking=())
-APRIEL = JsonFormat("apriel", JsonCalls("<tool_calls>", "</tool_calls>", listed=True), thinking=())
+APRIEL = JsonFormat("apriel", JsonCalls("<tool_calls>", "</tool_calls>", listed=True, ids=True), thinking=())
 APRIEL_THINKING = JsonFormat(
     "apriel",
-    JsonCalls("<tool_calls>", "</tool_calls>", listed=True),
+    JsonCalls("<tool_calls>", "</tool_calls>", listed=True, ids=True),
     thinking=("Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]"),
     calls_end_reasoning=True,
     silent=("[END FINAL RESPONSE]",),

@@ -16,7 +16,7 @@ _WITH_IDS = NamedJsonCalls(
     tokens=("[CALL_ID]",),
 )
 
-MISTRAL_LIST = JsonFormat("mistral-list", JsonCalls("[TOOL_CALLS]", listed=True), thinking=())
+MISTRAL_LIST = JsonFormat("mistral-list", JsonCalls("[TOOL_CALLS]", listed=True, ids=True), thinking=())
 MISTRAL = TaggedFormat("mistral", _CALLS, thinking=())
 MISTRAL_IDS = TaggedFormat("mistral", _WITH_IDS, thinking=())
 MISTRAL_THINKING = TaggedFormat("mistral", _CALLS, thinking=("[THINK]", "[/THINK]"))

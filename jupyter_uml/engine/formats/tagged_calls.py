@@ -98,7 +98,7 @@ class TaggedCalls(CallStyle):
         return Parameter(parameter.name, parameter.schema, types, parameter.required)
 
     def _value(self, reader: TaggedReader, parameter: Parameter) -> Reading[None]:
-        ends = (self.pad + self.value_ends, self.value_ends)
+        ends: tuple[str, ...] = (self.pad + self.value_ends, self.value_ends)
         if self.pad:
             yield from reader.starting(self.pad)
         if self.cdata and (yield from reader.starting(_CDATA[0])):

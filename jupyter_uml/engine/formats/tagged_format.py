@@ -13,7 +13,7 @@ from jupyter_uml.engine.formats.turn_reader import Reading, TurnReader, is_insid
 from jupyter_uml.types import Tool
 
 LONGEST_NAME = 256  # characters before the end of a function's name; what has more is no call
-_GAP = r"/[ \n]{1,2}/?"
+_GAP = r"/[ \n]{1,4}/?"
 _NAME = re.compile(r"[\w.:/-]{1,128}")
 
 
@@ -64,6 +64,8 @@ class TaggedReader(TurnReader):
         start, end = self._format.thinking
         if not is_inside(self._opening, start, end):
             if end in self._opening:
+                if self._opening.rstrip().endswith(end):
+                    self.skip_space()
                 return ""
             space, marker = yield from self.next(start, end)
             if marker != start:
@@ -117,7 +119,9 @@ class TaggedFormat:
         return self.tokens or tuple(dict.fromkeys((*self.thinking, *self.style.markers, *self.silent)))
 
     def parser(self, tools: Sequence[Tool], opening: str) -> Parser:
-        return TaggedReader(self, tools, opening)
+        reader = TaggedReader(self, tools, opening)
+        reader.push("")  # it knows from the beginning whether reasoning comes
+        return reader
 
     def calls(self, tools: Sequence[Tool], opening: str, word: Word, *, many: bool, free: bool) -> str:
         grammar = TaggedGrammar(word, self.markers)

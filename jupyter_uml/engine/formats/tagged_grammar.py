@@ -59,10 +59,7 @@ class TaggedGrammar:
     def arguments(self, tool: Tool) -> str:
         """A tool's arguments as one JSON object."""
         self.lenient = not tool.strict
-        return self.object(tool.parameters)
-
-    def object(self, parameters: str) -> str:
-        schema = json.loads(parameters)
+        schema = json.loads(tool.parameters)
         return self.json({"type": "object", **schema} if isinstance(schema, dict) else {"type": "object"})
 
     def value(self, parameter: Parameter, end: str) -> list[tuple[str, str]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +14,7 @@ from jupyter_uml.types import Tool
 
 TYPES = frozenset({"string", "integer", "number", "boolean", "null", "object", "array"})
 _DEPTH = 8  # references and alternatives that are followed within each other
+_LONGEST_LITERAL = 1 << 16  # characters of a value as Python prints it; parsing takes 100 times as many bytes
 _WORDS = {"True": "true", "False": "false", "None": "null"}  # as Python prints them, and so do some templates
 
 
@@ -40,14 +43,15 @@ def members(root: Any) -> Mapping[str, Parameter]:
     parts = list(_parts(root, root, _DEPTH))
     required = {name for part in parts for name in _list(part.get("required"))}
     found: dict[str, Parameter] = {}
-    for name, schema in (item for part in parts for item in _dict(part.get("properties")).items()):
-        found.setdefault(name, _parameter(name, schema, root, name in required))
+    for part in parts:
+        for name, schema in _dict(part.get("properties")).items():
+            found.setdefault(name, _parameter(name, schema, root, name in required))
     return found
 
 
 def item(root: Any) -> Parameter:
     """What an array of this schema may have."""
-    schema = next((part["items"] for part in _parts(root, root, _DEPTH) if "items" in part), {})
+    schema: Any = next((part["items"] for part in _parts(root, root, _DEPTH) if "items" in part), {})
     return _parameter("item", schema, root, True)
 
 
@@ -63,10 +67,22 @@ def as_json(text: str, types: frozenset[str]) -> str:
     try:
         value = json.loads(stripped, parse_constant=_refuse)
     except (ValueError, RecursionError):
-        return json.dumps(text, ensure_ascii=False)
+        return _from_python(stripped, types) or json.dumps(text, ensure_ascii=False)
     if "string" in types and (isinstance(value, str) or not _has_type(value, types)):
         return json.dumps(text, ensure_ascii=False)
     return stripped
+
+
+def _from_python(text: str, types: frozenset[str]) -> str:
+    """A list or dictionary as Python prints it, as JSON; empty where it is none."""
+    if not (text.startswith(("[", "{")) and types & {"array", "object"} and len(text) <= _LONGEST_LITERAL):
+        return ""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd escapes
+            return json.dumps(ast.literal_eval(text), ensure_ascii=False, allow_nan=False)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return ""
 
 
 def types_of(schema: Any, root: Any, depth: int = _DEPTH) -> frozenset[str]:
@@ -105,6 +121,10 @@ def _parts(schema: Any, root: Any, depth: int) -> Iterator[dict[str, Any]]:
 
 
 def _parameter(name: str, schema: Any, root: Any, required: bool) -> Parameter:
+    for _ in range(_DEPTH):
+        if isinstance(schema, dict) and isinstance(found := _resolved(schema.get("$ref"), root), dict):
+            schema = {**found, **{word: value for word, value in schema.items() if word != "$ref"}}
+            schema |= {"$ref": found["$ref"]} if "$ref" in found else {}
     definitions = {word: root[word] for word in ("$defs", "definitions") if isinstance(root, dict) and word in root}
     alone = {**definitions, **schema} if isinstance(schema, dict) else schema
     return Parameter(name, alone, types_of(alone, root), required)

@@ -136,6 +136,10 @@ class TurnReader(ABC):
         """Give out content."""
         self._content.add(text)
 
+    def skip_space(self) -> None:
+        """The white space that comes next is no content."""
+        self._content.drop_space()
+
     def begin_call(self, name: str, id: str | None = None) -> None:
         self._content.drop_space()
         self._calls.append(CallDelta(self.calls_begun, id=id or new_id(), name=name))

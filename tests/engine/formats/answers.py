@@ -81,22 +81,29 @@ def check(
 
 
 def seconds_for(format: ChatFormat, text: str, size: int, opening: str = "") -> float:
-    """How long it takes to read `text` over and over, in pieces of about a token's length, and that nothing is lost."""
+    """CPU time of reading `size` characters of `text`, over and over, in pieces of about a token's length."""
     parser = format.parser(TOOLS, opening)
-    started = time.monotonic()
+    started = time.thread_time()
     whole = (text * (size // len(text) + 1))[:size]
     for start in range(0, size, 4):
         parser.push(whole[start : start + 4])
     parser.finish()
-    return time.monotonic() - started
+    return time.thread_time() - started
 
 
 def allows(
-    format: ChatFormat, answer: str, *, opening: str = "", many: bool = True, free: bool = False, tokens: bool = False
+    format: ChatFormat,
+    answer: str,
+    *,
+    opening: str = "",
+    many: bool = True,
+    free: bool = False,
+    tokens: bool = False,
+    tools: Sequence[Tool] = TOOLS,
 ) -> bool:
-    """Whether the grammar of calls takes all of this answer, and for an end. `tokens`: its markers are control tokens."""
+    """Whether the grammar of calls takes this answer as a whole. `tokens`: the markers are control tokens."""
     markers = format.markers if tokens else ()
-    source = format.calls(TOOLS, opening, _word(markers), many=many, free=free)
+    source = format.calls(tools, opening, _word(markers), many=many, free=free)
     return follows(source, answer, markers)
 
 
@@ -127,7 +134,7 @@ class _Tokens:
 
 @cache
 def _tokenizer(markers: tuple[str, ...]) -> LLTokenizer:
-    return LLTokenizer(TokenizerWrapper(_Tokens(markers)))  # type: ignore[arg-type]
+    return LLTokenizer(TokenizerWrapper(_Tokens(markers)))
 
 
 def _word(markers: tuple[str, ...]) -> Any:
@@ -151,7 +158,9 @@ def _calls(parsed: Sequence[Parsed]) -> Calls:
     ids = set()
     for delta in (delta for part in parsed for delta in part.calls):
         if delta.name is not None:
-            assert delta.index == len(names) and delta.id and delta.id not in ids
+            assert delta.index == len(names)
+            assert delta.id
+            assert delta.id not in ids
             names[delta.index] = delta.name
             ids.add(delta.id)
         arguments[delta.index] = arguments.get(delta.index, "") + delta.arguments

@@ -11,7 +11,10 @@ R7B = (
     '<|START_ACTION|>[\n    {"tool_call_id": "0", "tool_name": "get_weather", "parameters": {"city": "Paris"}},\n'
     '    {"tool_call_id": "1", "tool_name": "get_time", "parameters": {}}\n]<|END_ACTION|>'
 )
-PLUS = 'Action:\n```json\n[\n    {\n        "tool_name": "get_weather",\n        "parameters": {\n            "city": "Paris"\n        }\n    }\n]```\n'
+PLUS = (
+    'Action:\n```json\n[\n    {\n        "tool_name": "get_weather",\n        "parameters": {\n'
+    '            "city": "Paris"\n        }\n    }\n]```\n'
+)
 THOUGHT = "<|START_THINKING|>Hm.<|END_THINKING|>"
 CLOSED = "<|CHATBOT_TOKEN|><|START_THINKING|><|END_THINKING|>"
 CALLS = [("get_weather", {"city": "Paris"}), ("get_time", {})]
@@ -40,8 +43,7 @@ def test_what_only_looks_like_a_call_is_content(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["<|START_ACTION|>", "<|START_ACTION|>[", "Action:\n```json", THOUGHT, R7B])
 def test_hostile_answers_take_linear_time(text: str) -> None:
-    assert seconds_for(COMMAND_R7B, text, 1 << 18) < 4
-    assert seconds_for(COMMAND_R_PLUS, text, 1 << 18) < 4
+    assert seconds_for(COMMAND_R_PLUS if "Action" in text else COMMAND_R7B, text, 1 << 18) < 4
 
 
 @pytest.mark.parametrize("tokens", [False, True])

@@ -76,8 +76,22 @@ def test_what_only_looks_like_a_call_is_content(format: ChatFormat, text: str) -
     check(format, text, content=text)
 
 
-@pytest.mark.parametrize("format", [DEEPSEEK_R1, DEEPSEEK_V31, DEEPSEEK_V32])
-@pytest.mark.parametrize("text", [BEGIN, CALL, f"{CALL}a{SEP}", "<｜DSML｜function_calls>", R1, V31, V32])
+def test_something_that_is_no_call_after_one_that_is() -> None:
+    check(DEEPSEEK_V31, f"{V31_CALL}{CALL}and so on", content=f"{CALL}and so on", calls=[PARIS])
+
+
+@pytest.mark.parametrize(
+    ("format", "text"),
+    [
+        (DEEPSEEK_R1, R1),
+        (DEEPSEEK_V31, BEGIN),
+        (DEEPSEEK_V31, CALL),
+        (DEEPSEEK_V31, f"{CALL}a{SEP}"),
+        (DEEPSEEK_V31, V31),
+        (DEEPSEEK_V32, "<｜DSML｜function_calls>"),
+        (DEEPSEEK_V32, V32),
+    ],
+)
 def test_hostile_answers_take_linear_time(format: ChatFormat, text: str) -> None:
     assert seconds_for(format, text, 1 << 18) < 4
 

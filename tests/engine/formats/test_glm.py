@@ -47,7 +47,7 @@ def test_a_cut_call() -> None:
 
 @pytest.mark.parametrize("text", ["<tool_call>", "<tool_call>a\n", "<arg_key>", LINES])
 def test_hostile_answers_take_linear_time(text: str) -> None:
-    assert seconds_for(GLM, text, 1 << 20) < 10
+    assert seconds_for(GLM, text, 1 << 18) < 4
 
 
 @pytest.mark.parametrize("tokens", [False, True])

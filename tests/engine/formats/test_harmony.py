@@ -53,6 +53,7 @@ def test_reasoning_is_known_while_it_lasts() -> None:
     assert parser.reasoning
     parser.push(".<|end|>")
     assert not parser.reasoning
+    assert HARMONY.parser((), f"{OPENING}<|channel|>analysis<|message|>").reasoning
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from jupyter_uml.engine.formats.chat_format import ChatFormat
 from jupyter_uml.engine.formats.kimi import KIMI_K2, KIMI_K2_THINKING, KIMI_K3
 from tests.engine.formats.answers import allows, allows_answer, check, seconds_for
 
 K2 = (
-    '<|tool_calls_section_begin|><|tool_call_begin|>functions.get_weather:0<|tool_call_argument_begin|>{"city": "Paris"}'
+    "<|tool_calls_section_begin|><|tool_call_begin|>functions.get_weather:0<|tool_call_argument_begin|>"
+    '{"city": "Paris"}'
     "<|tool_call_end|><|tool_call_begin|>functions.get_time:1<|tool_call_argument_begin|>{}<|tool_call_end|>"
     "<|tool_calls_section_end|>"
 )
 K2_CALLS = [("get_weather", {"city": "Paris"}), ("get_time", {})]
 K3_CALL = (
     '<|open|>call tool="get_weather" index="1"<|sep|><|open|>argument key="city" type="string"<|sep|>Paris'
-    '<|close|>argument<|sep|><|open|>argument key="days" type="number"<|sep|>3<|close|>argument<|sep|><|close|>call<|sep|>'
+    '<|close|>argument<|sep|><|open|>argument key="days" type="number"<|sep|>3<|close|>argument<|sep|>'
+    "<|close|>call<|sep|>"
 )
 K3 = f"<|open|>tools<|sep|>{K3_CALL}{K3_CALL}<|close|>tools<|sep|>"
 K3_OPENING = '<|open|>message role="assistant"<|sep|><|open|>think<|sep|>'
@@ -44,10 +47,18 @@ def test_what_only_looks_like_a_call_is_content(text: str) -> None:
     check(KIMI_K2, text, content=text)
 
 
-@pytest.mark.parametrize("text", ["<|tool_call_begin|>", "<|open|>", "<|open|>tools<|sep|>", "<|close|>", K2, K3])
-def test_hostile_answers_take_linear_time(text: str) -> None:
-    assert seconds_for(KIMI_K2, text, 1 << 18) < 4
-    assert seconds_for(KIMI_K3, text, 1 << 18) < 4
+@pytest.mark.parametrize(
+    ("format", "text"),
+    [
+        (KIMI_K2, "<|tool_call_begin|>"),
+        (KIMI_K2, K2),
+        (KIMI_K3, "<|open|>"),
+        (KIMI_K3, "<|open|>tools<|sep|>"),
+        (KIMI_K3, K3),
+    ],
+)
+def test_hostile_answers_take_linear_time(format: ChatFormat, text: str) -> None:
+    assert seconds_for(format, text, 1 << 18) < 4
 
 
 @pytest.mark.parametrize("tokens", [False, True])

@@ -8,8 +8,14 @@ from jupyter_uml.engine.formats.chat_format import ChatFormat
 from jupyter_uml.engine.formats.minimax import MINIMAX_M1, MINIMAX_M2, MINIMAX_M3
 from tests.engine.formats.answers import allows, check, seconds_for
 
-M1 = '<tool_calls>\n{"name": "get_weather", "arguments": {"city": "Paris"}}\n{"name": "get_time", "arguments": {}}\n</tool_calls>'
-M2_CALL = '<invoke name="get_weather">\n<parameter name="city">Paris</parameter>\n<parameter name="days">3</parameter>\n</invoke>\n'
+M1 = (
+    '<tool_calls>\n{"name": "get_weather", "arguments": {"city": "Paris"}}\n'
+    '{"name": "get_time", "arguments": {}}\n</tool_calls>'
+)
+M2_CALL = (
+    '<invoke name="get_weather">\n<parameter name="city">Paris</parameter>\n'
+    '<parameter name="days">3</parameter>\n</invoke>\n'
+)
 M2 = f"<minimax:tool_call>\n{M2_CALL}{M2_CALL}</minimax:tool_call>"
 PARIS = ("get_weather", {"city": "Paris", "days": 3})
 MARK = "]<]minimax[>["
@@ -70,17 +76,25 @@ def test_what_only_looks_like_a_call_is_content(text: str) -> None:
         check(format, text, content=text)
 
 
-@pytest.mark.parametrize("text", ["<minimax:tool_call>", '<invoke name="', MARK, marked("<a>"), M3, M2, M1])
-def test_hostile_answers_take_linear_time(text: str) -> None:
-    for format in (MINIMAX_M1, MINIMAX_M2, MINIMAX_M3):
-        assert seconds_for(format, text, 1 << 18) < 4
+@pytest.mark.parametrize(
+    ("format", "text"),
+    [
+        (MINIMAX_M1, M1),
+        (MINIMAX_M1, "<tool_calls>\n{"),
+        (MINIMAX_M2, '<invoke name="'),
+        (MINIMAX_M2, M2),
+        (MINIMAX_M3, MARK),
+        (MINIMAX_M3, marked("<a>")),
+        (MINIMAX_M3, M3),
+    ],
+)
+def test_hostile_answers_take_linear_time(format: ChatFormat, text: str) -> None:
+    assert seconds_for(format, text, 1 << 18) < 4
 
 
 def test_elements_within_elements_without_end() -> None:
     start = marked('<tool_call>\n<invoke name="get_weather">')
-    parser = MINIMAX_M3.parser((), "")
-    del parser
-    assert seconds_for(MINIMAX_M3, start + marked("<a>") * 5000, 1 << 18) < 4
+    assert seconds_for(MINIMAX_M3, start + marked("<a>") * 5000, 1 << 16) < 4
 
 
 @pytest.mark.parametrize("tokens", [False, True])

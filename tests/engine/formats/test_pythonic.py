@@ -8,7 +8,10 @@ from jupyter_uml.engine.formats.pythonic import LFM2, LFM2_THINKING
 from jupyter_uml.types import ToolCall
 from tests.engine.formats.answers import allows, check, seconds_for
 
-CALL = """<|tool_call_start|>[get_weather(city='It\\'s "x"', days=3, hourly=True, tags=['a', "b"], place={'lat': 1.5, 'name': None}), get_time()]<|tool_call_end|>"""
+CALL = (
+    """<|tool_call_start|>[get_weather(city='It\\'s "x"', days=3, hourly=True, tags=['a', "b"], """
+    "place={'lat': 1.5, 'name': None}), get_time()]<|tool_call_end|>"
+)
 CALLS = [
     (
         "get_weather",

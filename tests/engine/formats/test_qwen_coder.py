@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_uml.engine.formats.qwen_coder import MINICPM, QWEN_CODER, QWEN_CODER_THINKING, SEED
-from tests.engine.formats.answers import allows, allows_answer, check, read, seconds_for
+from tests.engine.formats.answers import TOOLS, allows, allows_answer, check, read, seconds_for
 
 CALL = (
     "<tool_call>\n<function=get_weather>\n<parameter=city>\nParis\n</parameter>\n<parameter=days>\n3\n</parameter>\n"
@@ -83,6 +83,14 @@ def test_what_only_looks_like_a_call_is_content(text: str) -> None:
 def test_a_call_after_something_that_is_none() -> None:
     check(QWEN_CODER, f"The <tool_call> tag: {CALL}", content="The <tool_call> tag:", calls=[PARIS])
 
+    check(QWEN_CODER, f"<function={CALL}", content="<function=", calls=[PARIS])
+
+
+def test_what_is_too_long_for_a_name_is_not_held_back() -> None:
+    parser = QWEN_CODER.parser(TOOLS, "")
+    text = "<function=" + "a" * 300
+    assert parser.push(text).content == text
+
 
 def test_the_outer_tag_may_be_missing() -> None:
     check(QWEN_CODER, CALL.removeprefix("<tool_call>\n"), calls=[PARIS])
@@ -90,6 +98,16 @@ def test_the_outer_tag_may_be_missing() -> None:
 
 def test_without_tools_everything_is_content() -> None:
     check(QWEN_CODER, CALL, content=CALL, tools=())
+
+
+def test_reasoning_is_known_while_it_lasts() -> None:
+    parser = QWEN_CODER_THINKING.parser((), OPENED)
+    assert parser.reasoning
+    assert parser.push("Hm.</thi").reasoning == "Hm."
+    assert parser.reasoning
+    parser.push("nk>")
+    assert not parser.reasoning
+    assert not QWEN_CODER_THINKING.parser((), CLOSED).reasoning
 
 
 def test_text_streams_as_it_comes() -> None:
@@ -103,7 +121,7 @@ def test_text_streams_as_it_comes() -> None:
     "text", ["<tool_call>", "<tool_call>\n<function=", "<", CALL, "</think>", " \n", "<function=a>\n"]
 )
 def test_hostile_answers_take_linear_time(text: str) -> None:
-    assert seconds_for(QWEN_CODER_THINKING, text, 1 << 20) < 10
+    assert seconds_for(QWEN_CODER_THINKING, text, 1 << 20) < 15
 
 
 def test_seed() -> None:
@@ -121,8 +139,12 @@ def test_seed() -> None:
 
 
 def test_minicpm() -> None:
-    call = '<function name="get_weather"><param name="city"><![CDATA[<b>\n]]></param><param name="days">2</param></function>'
-    check(MINICPM, call, calls=[("get_weather", {"city": "<b>\n", "days": 2})])
+    city, days = '<param name="city"><![CDATA[<b>\n]]></param>', '<param name="days">2</param>'
+    check(
+        MINICPM,
+        f'<function name="get_weather">{city}{days}</function>',
+        calls=[("get_weather", {"city": "<b>\n", "days": 2})],
+    )
     assert allows(MINICPM, '<function name="get_weather"><param name="city">Paris</param></function>')
 
 

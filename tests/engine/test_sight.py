@@ -15,6 +15,7 @@ from llama_cpp import mtmd_cpp
 
 from jupyter_uml.engine.engine import Engine, Failure
 from jupyter_uml.engine.model import Model
+from jupyter_uml.engine.speculation import Speculator
 from jupyter_uml.engine.state_store import StateStore
 from jupyter_uml.errors import ContextLengthExceeded, InvalidRequest
 from jupyter_uml.types import IMAGE_MARK, Chunk, GenerateRequest, LoadSettings, Message, ModelSpec, SamplingParams
@@ -226,6 +227,50 @@ def test_deterministic_answers_about_images(start: Start, make: Make) -> None:
     assert [chunk.logprobs for chunk in run(engine)["again"]] == [chunk.logprobs for chunk in first]
 
 
+@pytest.mark.parametrize("make", PAIRS)
+def test_an_interrupted_image_is_computed_again(start: Start, make: Make) -> None:
+    engine = start(make)
+    request = see()
+    engine.add(with_logprobs(request))
+    while not (engine._running and engine._running[0].at_image):
+        engine.step()
+    before = engine._running[0].computed
+    engine.interrupt(request.id)
+    engine.step()
+    assert engine._running[0].computed == before
+    assert tokens_of(run(engine)[request.id]) == tokens_by_mtmd(engine, request)
+
+
+def test_an_image_that_was_computed_in_part_is_begun_again(start: Start) -> None:
+    engine = start(vision_models.qwen2vl, n_parallel=1)
+    request = ask(f"What is this? {IMAGE_MARK} Say it.", png(400, 400))
+    engine.add(request)
+    while not (engine._running and engine._running[0].computed > 100):
+        engine.step()
+    assert engine._running[0].at_image
+    engine.abort(request.id)
+    chunks = answer(engine, with_logprobs(replace(request, id="again")))
+    assert tokens_of(chunks) == tokens_by_mtmd(engine, request)
+
+
+def test_rows_that_see_each_other_are_computed_together(start: Start) -> None:
+    engine = start(lambda folder: vision_models.gemma3_vision(folder, side=24))
+    (placed,) = engine.prompts.build(see()).images
+    assert len(placed.rows.tokens) == 144  # more than a first chunk has
+    assert tokens_of(answer(engine, with_logprobs(see()))) == tokens_by_mtmd(engine, see())
+
+
+@pytest.mark.parametrize("make", PAIRS)
+@pytest.mark.parametrize("guesses", [[5, 6, 7], [5, -6, 7], [-5]])
+def test_wrong_guesses_behind_an_image_leave_no_trace(
+    start: Start, make: Make, guesses: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guesses come out of the prompt, where pseudo tokens stand, too."""
+    monkeypatch.setattr(Speculator, "propose", lambda *_: guesses)
+    engine = start(make)
+    assert tokens_of(answer(engine, with_logprobs(see()))) == tokens_by_mtmd(engine, see())
+
+
 def test_penalties_and_guesses_pass_images_over(start: Start) -> None:
     engine = start()
     params = SamplingParams(
@@ -325,7 +370,7 @@ def test_a_mark_in_what_people_write_is_nothing(start: Start) -> None:
 
 def test_images_can_be_looked_at_beforehand(start: Start) -> None:
     engine = start()
-    engine.sight.prepare(see().messages)
+    engine.sight.prepare(engine.prompts.build(see()).images)
     assert text(answer(engine, see()))
     with pytest.raises(InvalidRequest, match="damaged"):
-        engine.sight.prepare(ask(IMAGE_MARK, DAMAGED_JPEG).messages)
+        engine.sight.prepare(engine.prompts.build(ask(f"{IMAGE_MARK}.", DAMAGED_JPEG)).images)

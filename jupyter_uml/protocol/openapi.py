@@ -1,0 +1,93 @@
+"""The OpenAPI 3.1 document of a server's routes, made from the models that its bodies are checked by.
+
+Format: https://spec.openapis.org/oas/v3.1.0
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from jupyter_uml import __version__
+from jupyter_uml.protocol.endpoint import Endpoint
+
+_REF = "#/components/schemas/{model}"
+_ERROR = {
+    "type": "object",
+    "properties": {
+        "message": {"type": "string"},
+        "type": {"type": "string"},
+        "param": {"type": ["string", "null"]},
+        "code": {"type": "string"},
+    },
+    "required": ["message", "type", "param", "code"],
+}
+_ERROR_BODY = {"type": "object", "properties": {"error": {"$ref": _REF.format(model="Error")}}, "required": ["error"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A method of a route. `path` below the server's root, variables in braces."""
+
+    method: str
+    path: str
+    summary: str
+    body: type[BaseModel] | None = None
+    streams: bool = False
+
+    @classmethod
+    def of(cls, endpoint: Endpoint[Any]) -> Operation:
+        streams = "stream" in endpoint.body.model_fields
+        return cls("post", endpoint.path, endpoint.summary, endpoint.body, streams)
+
+
+def document(operations: Sequence[Operation]) -> dict[str, Any]:
+    """The document, as JSON values."""
+    bodies = {operation.body: None for operation in operations if operation.body is not None}
+    names, definitions = models_json_schema([(body, "validation") for body in bodies], ref_template=_REF)
+    paths: dict[str, Any] = {}
+    for operation in operations:
+        schema = names[(operation.body, "validation")] if operation.body is not None else None
+        paths.setdefault(f"/{operation.path}", {})[operation.method] = _operation(operation, schema)
+    schemas = {**definitions.get("$defs", {}), "Error": _ERROR, "ErrorBody": _ERROR_BODY}
+    key = {"type": "http", "scheme": "bearer", "description": "An API key, or Jupyter's token."}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "jupyter_uml", "version": __version__, "summary": "Language models of this machine."},
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": {"key": key}},
+        "security": [{"key": []}],
+    }
+
+
+def _operation(operation: Operation, schema: dict[str, Any] | None) -> dict[str, Any]:
+    good: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
+    if operation.streams:
+        good["text/event-stream"] = {"schema": {"type": "string"}}
+    made: dict[str, Any] = {
+        "operationId": re.sub(r"\W+", "_", f"{operation.method}_{operation.path}").strip("_"),
+        "summary": operation.summary,
+        "responses": {
+            "2XX": {"description": "The answer.", "content": good},
+            "default": {"description": "What is wrong.", "content": _json({"$ref": _REF.format(model="ErrorBody")})},
+        },
+    }
+    if variables := re.findall(r"{(\w+)}", operation.path):
+        made["parameters"] = list(_parameters(variables))
+    if schema is not None:
+        made["requestBody"] = {"required": True, "content": _json(schema)}
+    return made
+
+
+def _parameters(names: Iterable[str]) -> Iterable[dict[str, Any]]:
+    for name in names:
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}

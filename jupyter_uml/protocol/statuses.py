@@ -1,0 +1,53 @@
+"""The one table error → HTTP status. No HTTP server in it: requests that are answered in process give them, too."""
+
+from __future__ import annotations
+
+import math
+
+from jupyter_uml.errors import (
+    AuthenticationFailed,
+    ContextLengthExceeded,
+    InsufficientMemory,
+    InvalidRequest,
+    MethodNotAllowed,
+    ModelBusy,
+    ModelLoadFailed,
+    ModelNotFound,
+    ModelRestarting,
+    Overloaded,
+    PayloadTooLarge,
+    PermissionDenied,
+    ResponseNotFound,
+    RouteNotFound,
+    UmlError,
+    WorkerDied,
+)
+
+STATUS: dict[type[UmlError], int] = {
+    UmlError: 500,
+    InvalidRequest: 400,
+    ContextLengthExceeded: 400,
+    AuthenticationFailed: 401,
+    PermissionDenied: 403,
+    ModelNotFound: 404,
+    RouteNotFound: 404,
+    ResponseNotFound: 404,
+    MethodNotAllowed: 405,
+    ModelBusy: 409,
+    PayloadTooLarge: 413,
+    ModelLoadFailed: 422,
+    InsufficientMemory: 503,
+    ModelRestarting: 503,
+    Overloaded: 503,
+    WorkerDied: 503,
+}
+
+
+def status_of(error: UmlError) -> int:
+    """The HTTP status of an error: its own class's, or its nearest parent's."""
+    return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
+
+
+def headers_of(error: UmlError) -> dict[str, str]:
+    """When to ask again, in whole seconds, where that is known."""
+    return {} if error.retry_after is None else {"Retry-After": str(math.ceil(error.retry_after))}
