@@ -127,7 +127,8 @@ class Conversation:
             arguments = None
         if not isinstance(arguments, dict):
             raise InvalidRequest("The arguments of a tool call are not a JSON object.", param="messages")
-        return call.arguments or "{}" if self._traits.text_arguments else arguments
+        # As templates' `tojson` would write them: models know calls with a space behind each comma and colon.
+        return json.dumps(arguments, ensure_ascii=False) if self._traits.text_arguments else arguments
 
     def _id(self, identifier: str) -> str:
         if not self._traits.short_ids or (len(identifier) == 9 and identifier.isalnum()):

@@ -13,7 +13,7 @@ from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.protocol.body import parse
 
 # They ask nothing of a model. Nor does a field that can have one value only: it says what is so anyway.
-LABELS = frozenset("user metadata safety_identifier prompt_cache_key".split())
+LABELS = frozenset("user metadata safety_identifier prompt_cache_key max_tool_calls cache_control speed".split())
 _FAR = 1 << 20
 _ONE_VALUE = re.compile(r"(up to 1 × )?`[^`]*`")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jupyter_uml.errors import InvalidRequest, UmlError
+from jupyter_uml.protocol.call_deltas import together
 from jupyter_uml.protocol.responses_errors import error_event
 from jupyter_uml.protocol.responses_output import (
     Body,
@@ -55,7 +56,7 @@ class ResponseWriter:
         if chunk.reasoning:
             events += self._think(chunk.reasoning)
         events += self._say(chunk.text, chunk.logprobs)
-        for delta in chunk.calls:
+        for delta in together(chunk.calls):
             events += self._call_on(delta)
         return events + self._finish(chunk) if chunk.finish_reason else events
 
