@@ -123,8 +123,7 @@ def test_calls_have_openais_form_in_pieces() -> None:
     deltas: list[dict[str, Any]] = [delta_of(chunk) for chunk in CALLS]
     assert deltas[1] == {"reasoning_content": ".", "content": "Well"}
     assert deltas[2]["tool_calls"] == [
-        {"index": 0, "id": "call_a", "type": "function", "function": {"name": "f", "arguments": ""}},
-        {"index": 0, "function": {"arguments": '{"a"'}},
+        {"index": 0, "id": "call_a", "type": "function", "function": {"name": "f", "arguments": '{"a"'}},
     ]
     assert deltas[4] == {}
 
