@@ -126,7 +126,9 @@ def _tool_name(choice: Choice) -> str:
         case {"type": "function", "function": {"name": str(name)}}:
             return name
         case _ if callable(choice):
-            return choice.__name__
+            from jupyter_uml.client.tools import name_of
+
+            return name_of(choice)
     raise InvalidRequest("`tool_choice` is a mode, a tool's name, or a function.", param="tool_choice")
 
 

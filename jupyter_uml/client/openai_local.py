@@ -6,11 +6,12 @@ script, VS Code). The endpoints are the server's own, over the service of this p
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Generator, Iterator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import orjson
@@ -31,6 +32,8 @@ BASE_URL = "http://in-process.invalid/v1"  # never resolved: `.invalid` is reser
 
 PRINCIPAL = "local"
 
+T = TypeVar("T")
+
 _ENDPOINTS = {endpoint.path: endpoint for endpoint in ENDPOINTS}
 _PLAIN: Endpoint[Any] = Endpoint()
 _STARTED = int(time.time())
@@ -50,12 +53,15 @@ class LocalOpenAI(httpx2.BaseTransport):
         path = request.url.path.strip("/")
         endpoint = _ENDPOINTS.get(path) if request.method == "POST" else None
         caller = Caller(PRINCIPAL, secrets.token_hex(12))
+        patience = request.extensions.get("timeout", {}).get("read")
         id_ = f"req_{caller.request_id}"
         try:
             if endpoint is None:
                 response = _json(self._client.background.run(self._looked_up(request)))
             else:
-                response = self._answer(endpoint, parse(endpoint.body, request.read()), caller)
+                response = self._answer(endpoint, parse(endpoint.body, request.read()), caller, patience)
+        except _ImpatientError as error:
+            raise httpx2.ReadTimeout("The answer took too long.", request=request) from error
         except UmlError as error:
             response = _json((endpoint or _PLAIN).error_body(error, id_), status_of(error), headers_of(error))
         response.headers["X-Request-Id"] = id_
@@ -64,11 +70,14 @@ class LocalOpenAI(httpx2.BaseTransport):
     def close(self) -> None:
         self._client.close()
 
-    def _answer(self, endpoint: Endpoint[Any], body: StrictBody, caller: Caller) -> httpx2.Response:
+    def _answer(
+        self, endpoint: Endpoint[Any], body: StrictBody, caller: Caller, patience: float | None
+    ) -> httpx2.Response:
+        """`patience`: seconds that the caller waits for an answer, or for its next event; None: for ever."""
         thread = self._client.background
         if not endpoint.streams(body):
-            return _json(thread.run(self._whole(endpoint, body, caller)))
-        events = thread.iterate(self._events(endpoint, body, caller))
+            return _json(thread.run(_within(patience, self._whole(endpoint, body, caller))))
+        events = thread.iterate(_paced(patience, self._events(endpoint, body, caller)))
         opening = next(events)  # before it an error has a status of its own
         return httpx2.Response(200, headers={"Content-Type": "text/event-stream"}, stream=_Stream(opening, events))
 
@@ -115,6 +124,30 @@ class LocalOpenAI(httpx2.BaseTransport):
         raise RouteNotFound("There is no such route. Check the spelling: chat is `POST v1/chat/completions`.")
 
 
+class _ImpatientError(Exception):
+    """The caller's time-out."""
+
+
+async def _within(patience: float | None, work: Awaitable[T]) -> T:
+    """
+    Raises:
+        _ImpatientError: it took too long, and was cancelled.
+    """
+    try:
+        async with asyncio.timeout(patience) as limit:
+            return await work
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise _ImpatientError from error
+
+
+async def _paced(patience: float | None, events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(events):
+        while (event := await _within(patience, anext(events, None))) is not None:
+            yield event
+
+
 class _Stream(httpx2.SyncByteStream):
     """Server-sent events; closing them stops the engine."""
 
@@ -123,7 +156,10 @@ class _Stream(httpx2.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         yield self._opening
-        yield from self._events
+        try:
+            yield from self._events
+        except _ImpatientError as error:
+            raise httpx2.ReadTimeout("The answer took too long to go on.") from error
 
     def close(self) -> None:
         self._events.close()

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from jupyter_uml.errors import ConnectionFailed, UmlError
+from jupyter_uml.errors import ConnectionFailed, UmlError, WorkerDied
 
 T = TypeVar("T")
 
@@ -25,6 +25,8 @@ class RetryPolicy:
 
     def delay(self, error: UmlError, attempt: int, elapsed: float, idempotent: bool) -> float | None:
         """How long to wait after failed attempt number `attempt` (from 0); None: give up."""
+        if isinstance(error, WorkerDied) and attempt:
+            return None  # the request itself may be what ends the model's process, and everybody's answers with it
         if error.retry_after is not None:
             wait = max(error.retry_after, self.back_off)
         elif isinstance(error, ConnectionFailed) and idempotent and attempt + 1 < self.connection_attempts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
@@ -52,7 +53,7 @@ def function_tool(function: Callable[..., Any]) -> Tool:
     Raises:
         InvalidRequest: no JSON schema describes its arguments.
     """
-    name = getattr(function, "__name__", type(function).__name__)
+    name = name_of(function)
     try:
         schema = schema_of(function)
     except (PydanticUserError, PydanticInvalidForJsonSchema, NameError) as error:
@@ -66,13 +67,22 @@ def function_tool(function: Callable[..., Any]) -> Tool:
     return Tool(name, " ".join(_SECTION.split(text)[0].split()), orjson.dumps(schema).decode())
 
 
+def name_of(function: Callable[..., Any]) -> str:
+    """Under which a model knows it."""
+    plain = function.func if isinstance(function, partial) else function
+    return str(getattr(plain, "__name__", type(plain).__name__))
+
+
 def call_tools(calls: Iterable[ToolCall], functions: Iterable[Callable[..., Any]]) -> tuple[Message, ...]:
     """Calls the functions that the model asked for, in order; the results as messages, to be sent back to it.
 
     Arguments are checked by the type hints. What is wrong with a call is its result, so that the model can mend it;
-    what a function raises is raised.
+    what a function raises is raised. A result that is no JSON is told as Python prints it.
+
+    Raises:
+        InvalidRequest: a function that was asked for is asynchronous: nobody would await it.
     """
-    known = {function.__name__: function for function in functions}
+    known = {name_of(function): function for function in functions}
     return tuple(Message("tool", _result(call, known), call.name, tool_call_id=call.id) for call in calls)
 
 
@@ -80,6 +90,8 @@ def _result(call: ToolCall, functions: Mapping[str, Callable[..., Any]]) -> str:
     function = functions.get(call.name)
     if function is None:
         return _error(f"There is no tool {call.name!r}, but {', '.join(functions)}.")
+    if inspect.iscoroutinefunction(function):
+        raise InvalidRequest(f"{call.name} is asynchronous: only plain functions can be called here.", param="tools")
     try:
         arguments = orjson.loads(call.arguments or "{}")
     except orjson.JSONDecodeError:
@@ -91,7 +103,14 @@ def _result(call: ToolCall, functions: Mapping[str, Callable[..., Any]]) -> str:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         return _error(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
-    return result if isinstance(result, str) else _ANY.dump_json(result).decode()
+    return result if isinstance(result, str) else _as_json(result)
+
+
+def _as_json(result: Any) -> str:
+    try:
+        return _ANY.dump_json(result, fallback=str).decode()
+    except ValueError:  # bytes that are no text, an object that holds itself
+        return str(result)
 
 
 def _error(text: str) -> str:

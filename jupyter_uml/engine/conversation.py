@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
+from itertools import chain
 from typing import Any
 
 from jupyter_uml.engine.formats.chat_format import ChatFormat, WritesCalls
@@ -41,7 +43,11 @@ class Conversation:
         if not self._traits.system and any(message.role in ("system", "developer") for message in told):
             told = _folded(told)
         names = {call.id: call.name for message in messages for call in message.tool_calls}
-        return [self._row(message, names, images) for message in self._taken_apart(told)]
+        rows = []
+        for message in self._taken_apart(told):
+            names |= {call.id: call.name for call in message.tool_calls}  # some ids come again in each turn
+            rows.append(self._row(message, names, images))
+        return rows
 
     def _in_words(self, messages: Iterable[Message]) -> Iterator[Message]:
         """Calls and results that the template would leave out become text."""
@@ -66,18 +72,20 @@ class Conversation:
 
     def _taken_apart(self, messages: Sequence[Message]) -> Iterator[Message]:
         """Messages with no more content and calls in each of them than the template can take, each with its results."""
-        results = {message.tool_call_id: message for message in messages if message.role == "tool"}
-        moved: set[str | None] = set()
-        for message in messages:
-            if message.role == "tool" and message.tool_call_id in moved:
+        rest = deque(messages)
+        while rest:
+            parts_of = list(self._parts(rest.popleft()))
+            if len(parts_of) == 1:
+                yield parts_of[0]
                 continue
-            parts_of = list(self._parts(message))
+            results: dict[str | None, list[Message]] = {}
+            while rest and rest[0].role == "tool":
+                results.setdefault(rest[0].tool_call_id, []).append(rest.popleft())
             for part in parts_of:
                 yield part
-                if len(parts_of) > 1:
-                    ids = [call.id for call in part.tool_calls if call.id in results]
-                    yield from (results[each] for each in ids)
-                    moved.update(ids)
+                for call in part.tool_calls:
+                    yield from results.pop(call.id, ())
+            yield from chain.from_iterable(results.values())
 
     def _parts(self, message: Message) -> Iterator[Message]:
         calls = message.tool_calls

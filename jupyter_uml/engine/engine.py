@@ -353,10 +353,13 @@ class Engine:
         """What the grammar forces next: taken for granted where computing it in one go costs nobody else. And the end
         of a reasoning that has lasted long enough."""
         ahead = min(MAX_AHEAD, self._room(sequence))
-        if sequence.thoughts_left <= 0 and sequence.thinking is not None and ahead >= len(sequence.thinking.end):
-            end = list(sequence.thinking.end)
+        end = list(sequence.thinking.end) if sequence.thinking is not None and sequence.answer.reasoning else []
+        if end and sequence.thoughts_left <= 0 and ahead >= len(end):
             return end if sequence.sampler.take(end) else []
-        return sequence.sampler.forced(ahead) if len(self._running) <= _FEW and ahead > 0 else []
+        # A draw less, or another spelling of the same text, and a seed would give another answer: that may not depend
+        # on who else is there.
+        may = sequence.repeatable or len(self._running) <= _FEW
+        return sequence.sampler.forced(ahead) if may and ahead > 0 else []
 
     def _has_room(self, sequence: Sequence) -> bool:
         return self._room(sequence) > 0 or (self._wants_shift(sequence) and self._shift(sequence))

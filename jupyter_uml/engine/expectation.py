@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -88,10 +89,10 @@ class Expectations:
         wanted = self._budget(request) != 0
         return "" if wanted or not self.format.parser((), opening).reasoning else self.format.end_of_reasoning
 
-    def of(self, request: GenerateRequest, opening: str) -> Expectation:
-        """`opening`: how the prompt ends."""
+    def of(self, request: GenerateRequest, opening: str, room: int) -> Expectation:
+        """`opening`: how the prompt ends; `room`: tokens that the context has left for the answer."""
         parser = self.format.parser(offered(request), opening)
-        return Expectation(parser, self.grammar(request, opening), self._thinking(request))
+        return Expectation(parser, self.grammar(request, opening), self._thinking(request, room))
 
     def grammar(self, request: GenerateRequest, opening: str) -> Grammar | None:
         """The grammar of the whole raw answer.
@@ -118,10 +119,12 @@ class Expectations:
         word, many = vocabulary(self._model).word, request.parallel_tool_calls
         return self.format.calls(tools, opening, word, many=many, free=free)
 
-    def _thinking(self, request: GenerateRequest) -> Thinking | None:
+    def _thinking(self, request: GenerateRequest, room: int) -> Thinking | None:
         budget = self._budget(request)
         if budget is None or not self.format.end_of_reasoning:
             return None
+        if must_call(request) and request.reasoning_budget is None:
+            budget = min(budget, room // 2)  # the call needs the rest
         end = self._model.tokenize(self.format.end_of_reasoning, add_special=False, parse_special=True)
         return Thinking(budget, tuple(end))
 
@@ -129,9 +132,10 @@ class Expectations:
         effort = request.reasoning_effort
         if request.reasoning_budget is not None:
             return request.reasoning_budget
+        budget = None
         if effort is not None and (effort == "none" or not self._takes("reasoning_effort")):
-            return _BUDGETS.get(effort)
-        return _BEFORE_CALLS if must_call(request) else None
+            budget = _BUDGETS.get(effort)
+        return _BEFORE_CALLS if budget is None and must_call(request) else budget
 
 
 def offered(request: GenerateRequest) -> Sequence[Tool]:
@@ -149,11 +153,15 @@ def _body(grammar: Grammar) -> str:
         case "json_schema":
             check_schema(grammar.source, "response_format")
             schema = json.loads(grammar.source)
-            hints = {**_COMPACT, **schema.get("x-guidance", {})}
+            hints = schema.get("x-guidance", {}) if isinstance(schema, dict) else None
+            if not isinstance(hints, dict):
+                raise InvalidRequest("The JSON schema, or its x-guidance, is not an object.", param="response_format")
+            hints = {**_COMPACT, **hints}
             return f"%json {json.dumps({**schema, 'x-guidance': hints}, ensure_ascii=False)}"
         case "json_object":
             return f"%json {json.dumps({'type': 'object', 'x-guidance': _LOOSE})}"
         case "regex":
-            return "/" + grammar.source.replace("/", r"\/") + "/"
+            escaped = re.sub(r"(?s)\\.|/", lambda found: found[0] if len(found[0]) > 1 else r"\/", grammar.source)
+            return f"/{escaped}/"
         case "lark":
             raise ValueError("a grammar of one's own is the whole answer's")

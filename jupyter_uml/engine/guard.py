@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from jupyter_uml.types import Message, Tool, ToolCall
@@ -18,8 +20,10 @@ MARK = "\ufdd0"
 def guard(messages: Iterable[Message], controls: Sequence[str]) -> list[Message]:
     """The messages, without control tokens in any of their texts. `controls`: texts of control tokens."""
 
+    compiled = _compiled(tuple(controls))
+
     def guarded(text: str) -> str:
-        return _guarded(text, controls)
+        return _guarded(text, compiled)
 
     return [
         replace(
@@ -37,8 +41,10 @@ def guard(messages: Iterable[Message], controls: Sequence[str]) -> list[Message]
 def guard_tools(tools: Iterable[Tool], controls: Sequence[str]) -> list[Tool]:
     """The tools, without control tokens in names, descriptions and schemas."""
 
+    compiled = _compiled(tuple(controls))
+
     def guarded(text: str) -> str:
-        return _guarded(text, controls)
+        return _guarded(text, compiled)
 
     return [
         replace(
@@ -49,6 +55,12 @@ def guard_tools(tools: Iterable[Tool], controls: Sequence[str]) -> list[Tool]:
         )
         for tool in tools
     ]
+
+
+def guard_options(options: Mapping[str, Any], controls: Sequence[str]) -> dict[str, Any]:
+    """Variables of a template, without control tokens in those that are text."""
+    compiled = _compiled(tuple(controls))
+    return {name: _guarded(value, compiled) if isinstance(value, str) else value for name, value in options.items()}
 
 
 def _call(call: ToolCall, guarded: Callable[[str], str]) -> ToolCall:
@@ -76,10 +88,32 @@ def _value(value: Any, guarded: Callable[[str], str]) -> Any:
     return value
 
 
-def _guarded(text: str, controls: Sequence[str]) -> str:
+def _guarded(text: str, controls: _Controls) -> str:
     text = text.replace(MARK, "")
-    # Looked for one by one: a pattern of thousands of alternatives takes seconds on a hostile text.
-    while present := [control for control in controls if control in text]:
-        for control in present:  # what is left of one may be another: until there is none
-            text = text.replace(control, control[0] + MARK + control[1:])
-    return text
+    starts = list(controls.starts(text))  # each of them is broken, also those that overlap
+    ends = [start + 1 for start in starts]
+    return MARK.join(text[begin:end] for begin, end in zip([0, *ends], [*ends, len(text)], strict=True))
+
+
+class _Controls:
+    """Finds control tokens, in time that does not depend on how many there are: some models have thousands, and a
+    pattern of as many alternatives takes seconds on a hostile text."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts = frozenset(texts)
+        self._lengths: dict[str, set[int]] = {}  # by their first two characters
+        for text in self._texts:
+            self._lengths.setdefault(text[:2], set()).add(len(text))
+        self._heads = re.compile(f"(?={'|'.join(map(re.escape, self._lengths)) or '(?!)'})")
+
+    def starts(self, text: str) -> Iterator[int]:
+        """The places where one begins."""
+        for found in self._heads.finditer(text):
+            start = found.start()
+            if any(text[start : start + length] in self._texts for length in self._lengths[text[start : start + 2]]):
+                yield start
+
+
+@lru_cache(maxsize=4)
+def _compiled(controls: tuple[str, ...]) -> _Controls:
+    return _Controls(controls)

@@ -134,10 +134,10 @@ class Model:
     def piece(self) -> Callable[[int], bytes]:
         """A token's bytes; control tokens have none."""
         vocab, size = self.vocab, 512
-        buffer = ctypes.create_string_buffer(size)
 
         @lru_cache(maxsize=1 << 16)
         def piece(token: int) -> bytes:
+            buffer = ctypes.create_string_buffer(size)  # its own: several threads ask
             length = llama_cpp.llama_token_to_piece(vocab, token, buffer, size, 0, False)
             if length >= 0:
                 return buffer.raw[:length]

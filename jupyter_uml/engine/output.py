@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from dataclasses import replace
+from itertools import takewhile
 
 from jupyter_uml.engine.formats.chat_format import Parsed, Parser
 
@@ -55,8 +56,10 @@ class AnswerStream:
 
     def _stopped(self, parsed: Parsed) -> Parsed:
         content = self._stop.push(parsed.content)
-        if self._stop.found is not None:  # what came behind it is not part of the answer
-            return Parsed(content, parsed.reasoning)
+        if self._stop.found is not None:  # what came behind it is not part of the answer, but the rest of a call is
+            return Parsed(content, parsed.reasoning, tuple(takewhile(lambda delta: delta.name is None, parsed.calls)))
+        if any(delta.name is not None for delta in parsed.calls):
+            content += self._stop.finish()  # what goes on behind a call is another text
         return parsed if content == parsed.content else replace(parsed, content=content)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from jupyter_uml.engine.chat import MARK, ChatTemplate, Rendered, guard, guard_tools
 from jupyter_uml.engine.expectation import Expectation, Expectations, offered
 from jupyter_uml.engine.formats.detect import chat_format
+from jupyter_uml.engine.guard import guard_options
 from jupyter_uml.engine.image_rows import ImagePlaces, Piece, place
 from jupyter_uml.engine.model import Model
 from jupyter_uml.engine.shortening import Shortening, Turns, length_of, scaled, size_of, without_middle
@@ -164,18 +165,20 @@ class PromptBuilder:
                 turns, missing = shortening.without_oldest(request.messages)
             case None:
                 turns, missing = render(request.messages), 0
-        return Prompt(turns.tokens, missing, self._expectations.of(request, turns.opening), turns.images)
+        expectation = self._expectations.of(request, turns.opening, self._n_ctx - len(turns.tokens))
+        return Prompt(turns.tokens, missing, expectation, turns.images)
 
     def _render(self, messages: Sequence[Message], request: GenerateRequest) -> Rendered:
         if self._template is None:
             raise InvalidRequest(self._no_chat, param="messages")
         self._check_size(length_of(messages), "messages")
-        self._check_size(sum(size_of(tool.parameters) for tool in request.tools), "tools")
+        tools = "".join(text for tool in request.tools for text in (tool.name, tool.description, tool.parameters))
+        self._check_size(size_of(tools), "tools")
         controls = self._model.controls
         rendered = self._template.render(
             guard(self._sight.numbered(messages), controls),
             tools=guard_tools(offered(request), controls),
-            options=self._expectations.options(request),
+            options=guard_options(self._expectations.options(request), controls),
         )
         self._check_size(size_of(rendered.text), "messages")
         end = self._expectations.closing(request, rendered.opening)

@@ -212,7 +212,8 @@ def _is_greedy(params: SamplingParams, cuts: Resolved) -> bool:
 
 def _choosing(n_vocab: int, params: SamplingParams, cuts: Resolved) -> Iterator[Any]:
     """The samplers from top-k to the draw."""
-    seed = (params.seed if params.seed is not None else secrets.randbits(32)) & 0xFFFFFFFF
+    # 32 bits, of which llama.cpp takes all ones for "a new one each time".
+    seed = (params.seed if params.seed is not None else secrets.randbits(32)) % 0xFFFFFFFF
     tau, eta = params.mirostat_tau, params.mirostat_eta
     if params.mirostat:
         yield llama_cpp.llama_sampler_init_temp(cuts.temperature)

@@ -15,6 +15,8 @@ from jupyter_uml.types import GenerateRequest, Timings, Usage
 
 MAX_AHEAD = 48  # tokens of one sequence in a decode beside the one that was sampled last: forced or guessed
 
+_HEADER = 8  # tokens of an answer with which reasoning may begin: guesses that go beyond would overrun its budget
+
 
 @dataclass(slots=True, eq=False)
 class Sequence:
@@ -72,6 +74,11 @@ class Sequence:
         return self.request.deterministic
 
     @property
+    def repeatable(self) -> bool:
+        """Who asks again expects the same tokens."""
+        return self.deterministic or self.request.params.seed is not None
+
+    @property
     def pending(self) -> int:
         return len(self.tokens) - self.computed
 
@@ -107,8 +114,9 @@ class Sequence:
     @property
     def thoughts_left(self) -> int:
         """Tokens of reasoning that it may still write; where there is no limit, more than a decode takes."""
-        limited = self.thinking is not None and self.answer.reasoning
-        return self.thinking.budget - self.reasoned if limited and self.thinking is not None else MAX_AHEAD + 1
+        if self.thinking is not None and (self.answer.reasoning or self.generated < _HEADER):
+            return self.thinking.budget - self.reasoned
+        return MAX_AHEAD + 1
 
     @property
     def timings(self) -> Timings:

@@ -75,8 +75,7 @@ class Traits:
     @cached_property
     def no_tools(self) -> list[Row] | None:
         """What stands for no tools: None, or an empty list."""
-        self.__dict__["no_tools"] = None  # what the conversation is rendered with
-        return None if self._render([{"role": "user", "content": _USER}]) is not None else []
+        return None if self._rendered([{"role": "user", "content": _USER}], None) is not None else []
 
     @cached_property
     def tools(self) -> bool:
@@ -185,7 +184,9 @@ class Traits:
         return {"id": identifier, "type": "function", "function": {"name": _TOOL, "arguments": arguments}}
 
     def _render(self, rows: Sequence[Mapping[str, Any]], tools: bool = False) -> str | None:
-        given = deepcopy(_TOOLS) if tools else self.no_tools
+        return self._rendered(rows, deepcopy(_TOOLS) if tools else self.no_tools)
+
+    def _rendered(self, rows: Sequence[Mapping[str, Any]], given: list[Row] | None) -> str | None:
         variables = {"messages": rows, "tools": given, "add_generation_prompt": True}
         if self._too_slow:
             return None

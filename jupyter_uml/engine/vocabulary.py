@@ -28,7 +28,6 @@ class Vocabulary:
     def __init__(self, model: Model) -> None:
         self._vocab = model.vocab
         self.size = model.n_vocab
-        self._buffer = ctypes.create_string_buffer(_LONGEST)
         # One schema comes with each row of a table: it is compiled for the first of them.
         self.compiled: Callable[[Grammar], LLMatcher] = lru_cache(_COMPILED)(self._compile)
 
@@ -78,8 +77,9 @@ class Vocabulary:
 
     def _spelling(self, token: int) -> bytes:
         """A token's bytes. Those of a control token begin with one that is in no text: only grammars can name it."""
-        length = llama_cpp.llama_token_to_piece(self._vocab, token, self._buffer, _LONGEST, 0, True)
-        text = self._buffer.raw[: max(0, length)]
+        buffer = ctypes.create_string_buffer(_LONGEST)  # its own: several threads ask
+        length = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, _LONGEST, 0, True)
+        text = buffer.raw[: max(0, length)]
         kind = llama_cpp.llama_vocab_get_attr(self._vocab, token)
         tag = kind & llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED and text.startswith(b"<") and text.endswith(b">")
         return _MARK + text if tag or kind & llama_cpp.LLAMA_TOKEN_ATTR_CONTROL else text

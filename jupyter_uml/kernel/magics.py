@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -119,6 +120,8 @@ class UmlMagics(Magics):
         found = self.shell.user_ns.get(name) if self.shell else None
         if not callable(found):
             raise InvalidRequest(f"There is no function {name!r} in this notebook.", param="tools")
+        if inspect.iscoroutinefunction(found):
+            raise InvalidRequest(f"{name} is asynchronous: a cell can call plain functions only.", param="tools")
         return cast(Callable[..., Any], found)
 
     def _answer(

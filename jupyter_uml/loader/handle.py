@@ -11,7 +11,7 @@ from itertools import count
 from typing import Protocol, overload
 
 from jupyter_uml import ipc
-from jupyter_uml.errors import ModelLoadFailed, Overloaded, UmlError, WorkerDied
+from jupyter_uml.errors import GenerationAborted, ModelLoadFailed, Overloaded, UmlError, WorkerDied
 from jupyter_uml.loader.health import Throughput, resident_bytes
 from jupyter_uml.loader.process import WorkerProcess
 from jupyter_uml.types import (
@@ -35,6 +35,7 @@ from jupyter_uml.types import (
 
 HANDSHAKE_SECONDS = 60.0  # a cold disk may take long to give Python and llama.cpp
 MAX_REQUESTS = 1024  # running and waiting together
+MAX_UNREAD = 1 << 14  # chunks of an answer; whoever leaves more waiting has stopped reading
 
 log = logging.getLogger(__name__)
 
@@ -227,9 +228,19 @@ class WorkerEngine:
         for item in items:
             if queue := self._queues.get(item.request_id):
                 queue.put_nowait(item)
+                if queue.qsize() >= MAX_UNREAD:
+                    self._give_up(item.request_id)
         for failed in step.failed:
             if queue := self._queues.get(failed.request_id):
                 queue.put_nowait(UmlError.from_dict(failed.error))
+
+    def _give_up(self, number: str) -> None:
+        """End a request whose chunks pile up: an answer may be longer than memory is large."""
+        error = GenerationAborted("The answer was not read for too long, and has been ended.")
+        self._queues.pop(number).put_nowait(error)
+        self._process.post(ipc.Abort(number))
+        if not self._queues:
+            self._rest()
 
 
 async def _await_ready(process: WorkerProcess) -> ipc.FromWorker | None:

@@ -9,6 +9,8 @@ from contextlib import aclosing
 from jupyter_uml.service import Service
 from jupyter_uml.types import Chunk, FinishReason, GenerateRequest, Timings, TokenLogprob, ToolCall, Usage
 
+MAX_WAITING = 64  # chunks of several answers that are read ahead; more wait where they come from
+
 
 class Reply:
     """One answer, put together from its chunks."""
@@ -70,7 +72,7 @@ async def answers(service: Service, requests: Sequence[GenerateRequest]) -> Asyn
             async for chunk in chunks:
                 yield 0, chunk
         return
-    queue: asyncio.Queue[tuple[int, Chunk] | Exception] = asyncio.Queue()
+    queue: asyncio.Queue[tuple[int, Chunk] | Exception] = asyncio.Queue(MAX_WAITING)
     pumps = [asyncio.create_task(_pump(service, place, request, queue)) for place, request in enumerate(requests)]
     try:
         running = len(pumps)
@@ -92,6 +94,6 @@ async def _pump(
     try:
         async with aclosing(service.generate(request)) as chunks:
             async for chunk in chunks:
-                queue.put_nowait((place, chunk))
+                await queue.put((place, chunk))
     except Exception as error:  # raised again where the answers are read
-        queue.put_nowait(error)
+        await queue.put(error)

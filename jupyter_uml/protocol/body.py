@@ -12,6 +12,8 @@ from jupyter_uml.errors import InvalidRequest
 
 MAX_ECHO = 120  # characters of a request that an error text repeats
 MAX_FAULTS = 1000  # of a body that are looked at
+MAX_VALUES = 1 << 18  # objects, their fields, and lists of a body; what stands in a list of tokens or texts is cheap
+_NESTED = frozenset((dict, list))
 
 ModelId = Annotated[str, Field(min_length=1, max_length=256)]  # looked up among the catalog's, never a path
 Body = TypeVar("Body", bound=BaseModel)
@@ -30,13 +32,34 @@ def parse(model: type[Body], content: bytes) -> Body:
     """The body as `model`.
 
     Raises:
-        InvalidRequest: not JSON, or a field is wrong; `param` names it.
+        InvalidRequest: not JSON, nested too deeply, or a field is wrong; `param` names it.
     """
     try:
         sent = orjson.loads(content)
+        orjson.dumps(sent)  # gives up at a depth of 254, where Python's own walks of it might not come to an end
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"The body is not valid JSON: {str(error).split(':')[0]}.") from error
+    except orjson.JSONEncodeError as error:
+        raise InvalidRequest("The body is nested too deeply.") from error
+    if len(content) > 2 * MAX_VALUES:  # a shorter one cannot have so many
+        _count(sent)
     return validated(model, sent)
+
+
+def _count(sent: Any) -> None:
+    """
+    Raises:
+        InvalidRequest: there are more than `MAX_VALUES`: to make models of them all would stop the server for seconds.
+    """
+    left, waiting = MAX_VALUES, [sent]
+    while waiting:
+        value = waiting.pop()
+        children = value.values() if isinstance(value, dict) else value
+        left -= 1 + (len(value) if isinstance(value, dict) else 0)
+        if left < 0:
+            raise InvalidRequest(f"The body has more than {MAX_VALUES} objects, fields and lists.")
+        if isinstance(value, dict | list) and not _NESTED.isdisjoint(map(type, children)):
+            waiting += [child for child in children if type(child) in _NESTED]
 
 
 def validated(model: type[Body], sent: Any) -> Body:
@@ -51,7 +74,7 @@ def _named(error: ValidationError, sent: Any) -> InvalidRequest:
     """The first fault of a body, in words, with the field's name."""
     if error.error_count() > MAX_FAULTS:  # millions would take minutes to look at
         return InvalidRequest(f"The body has more than {MAX_FAULTS} faults.")
-    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    faults = error.errors(include_url=False, include_input=False)
     paths = [_path(fault["loc"], fault["type"], sent) for fault in faults]
     # Of a union's branches the one that got furthest is the one that was meant.
     furthest = max(range(len(faults)), key=lambda place: len(paths[place]))
@@ -62,6 +85,13 @@ def _named(error: ValidationError, sent: Any) -> InvalidRequest:
             text = "this field is not supported. Leave it out."
         case "literal_error":
             text = f"this value is not supported: it {text}."
+        case "union_tag_invalid":  # pydantic repeats the whole tag, which may be megabytes of anything
+            context = fault["ctx"]
+            text = f"this {context['discriminator']} is not supported: it must be one of {context['expected_tags']}."
+        case "model_type" | "model_attributes_type":  # pydantic names the class of the model
+            text = "must be a JSON object."
+        case "union_tag_not_found":
+            text = f"{fault['ctx']['discriminator']} is missing."
     return InvalidRequest(f"{path}: {text}" if path else text, param=path or None)
 
 

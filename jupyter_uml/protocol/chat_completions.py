@@ -109,12 +109,15 @@ class ChatCompletions(Endpoint[ChatCompletionBody]):
         begun: set[int] = set()
         async with aclosing(answers(service, body.to_native(caller))) as chunks:
             async for index, chunk in chunks:
+                delta = delta_of(chunk)
+                if not (delta or chunk.logprobs or chunk.finish_reason):
+                    continue  # text is held back: whether it begins a tool call decides how the answer opens
                 if not begun:
                     await frame.identify(service)
                 if index not in begun:
                     begun.add(index)
                     yield frame.part(kind, [piece(index, opening(chunk))])
-                if (delta := delta_of(chunk)) or chunk.logprobs:
+                if delta or chunk.logprobs:
                     yield frame.part(kind, [piece(index, delta, chunk.logprobs)])
                 if chunk.finish_reason is not None:
                     usages.append(chunk.usage or Usage())

@@ -64,7 +64,7 @@ class ChatMessage(StrictBody):
     tool_calls: Annotated[list[ToolCallBody], Field(max_length=MAX_CALLS)] | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
-    content: str | Annotated[list[Part], Field(min_length=1, max_length=MAX_PARTS)] | None = Field(
+    content: str | Annotated[list[Part], Field(min_length=1, max_length=MAX_PARTS, fail_fast=True)] | None = Field(
         None, validate_default=True
     )
     tool_call_id: CallId | None = Field(None, validate_default=True)

@@ -57,4 +57,4 @@ def _reseeded(request: GenerateRequest, place: int) -> GenerateRequest:
     seed = request.params.seed
     if seed is None or not place:
         return request
-    return replace(request, params=replace(request.params, seed=(seed + place) % (1 << 32)))  # as many bits are used
+    return replace(request, params=replace(request.params, seed=(seed + place) % ((1 << 32) - 1)))  # the engine's seeds

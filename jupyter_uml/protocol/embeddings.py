@@ -17,7 +17,7 @@ from jupyter_uml.types import MAX_INPUTS, EmbedRequest
 MAX_TOKENS = 1 << 20  # of one text that comes as tokens
 Text = Annotated[str, Field(min_length=1)]
 Token = Annotated[int, Field(ge=0, lt=1 << 31)]
-Tokens = Annotated[list[Token], Field(min_length=1, max_length=MAX_TOKENS)]
+Tokens = Annotated[list[Token], Field(min_length=1, max_length=MAX_TOKENS, fail_fast=True)]
 Texts = Annotated[list[Text], Field(min_length=1, max_length=MAX_INPUTS)]
 TokenLists = Annotated[list[Tokens], Field(min_length=1, max_length=MAX_INPUTS)]
 

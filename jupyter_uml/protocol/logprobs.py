@@ -36,8 +36,8 @@ class TextLogprobs:
         if first is not None:
             self._add(lists, first, None, None)
         for token in tokens:
-            # Where two tokens have one text, the likelier one comes last and stays.
-            top = {_text(each.piece): _value(each) for each in reversed(token.top)} or None
+            # The chosen token is always among them. Where two have one text, the likelier one comes last and stays.
+            top = {_text(each.piece): _value(each) for each in (token.chosen, *reversed(token.top))}
             self._add(lists, token.chosen.piece, _value(token.chosen), top)
         return lists
 

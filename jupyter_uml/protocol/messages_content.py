@@ -7,7 +7,7 @@ paragraphs; those of the assistant are pieces of one text.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -17,7 +17,7 @@ from pydantic import Field, field_validator
 from jupyter_uml.protocol.body import StrictBody
 from jupyter_uml.protocol.chat_messages import named
 from jupyter_uml.protocol.images import ImageReader, without_marks
-from jupyter_uml.types import IMAGE_MARK, Message, ToolCall
+from jupyter_uml.types import IMAGE_MARK, Message, Role, ToolCall
 
 MAX_TURNS = 4096
 MAX_BLOCKS = 1024  # of one turn
@@ -75,7 +75,10 @@ class ToolResultBlock(_Block):
     tool_use_id: CallId
     content: (
         str
-        | Annotated[list[Annotated[TextBlock | ImageBlock, Field(discriminator="type")]], Field(max_length=MAX_BLOCKS)]
+        | Annotated[
+            list[Annotated[TextBlock | ImageBlock, Field(discriminator="type")]],
+            Field(max_length=MAX_BLOCKS, fail_fast=True),
+        ]
         | None
     ) = None
     is_error: bool | None = None
@@ -141,12 +144,12 @@ UserBlock = Annotated[TextBlock | ImageBlock | ToolResultBlock, Field(discrimina
 AssistantBlock = Annotated[
     TextBlock | ThinkingBlock | RedactedThinkingBlock | ToolUseBlock, Field(discriminator="type")
 ]
-SystemText = str | Annotated[list[TextBlock], Field(max_length=MAX_BLOCKS)]
+SystemText = str | Annotated[list[TextBlock], Field(max_length=MAX_BLOCKS, fail_fast=True)]
 
 
 class UserTurn(StrictBody):
     role: Literal["user"]
-    content: str | Annotated[list[UserBlock], Field(min_length=1, max_length=MAX_BLOCKS)]
+    content: str | Annotated[list[UserBlock], Field(min_length=1, max_length=MAX_BLOCKS, fail_fast=True)]
 
     def to_native(self, images: ImageReader, path: str) -> Iterator[Message]:
         yield from _of_person("user", self.content, images, f"{path}.content")
@@ -154,7 +157,7 @@ class UserTurn(StrictBody):
 
 class AssistantTurn(StrictBody):
     role: Literal["assistant"]
-    content: str | Annotated[list[AssistantBlock], Field(max_length=MAX_BLOCKS)]
+    content: str | Annotated[list[AssistantBlock], Field(max_length=MAX_BLOCKS, fail_fast=True)]
 
     def to_native(self, images: ImageReader, path: str) -> Iterator[Message]:
         if isinstance(self.content, str):
@@ -189,13 +192,13 @@ def conversation(system: SystemText | None, turns: Iterable[Turn], images: Image
 
 def joined(messages: Iterable[Message]) -> list[Message]:
     """Neighbours of one role as one message; results of tools stay alone."""
-    turns: list[Message] = []
+    turns: list[list[Message]] = []
     for message in messages:
-        if turns and turns[-1].role == message.role != "tool":
-            turns[-1] = _joined(turns[-1], message)
+        if turns and turns[-1][0].role == message.role != "tool":
+            turns[-1].append(message)
         else:
-            turns.append(message)
-    return turns
+            turns.append([message])
+    return [_joined(turn) if len(turn) > 1 else turn[0] for turn in turns]
 
 
 def native_id(call_id: str) -> str:
@@ -203,22 +206,25 @@ def native_id(call_id: str) -> str:
     return call_id.removeprefix(CALL_PREFIX)
 
 
-def _joined(first: Message, second: Message) -> Message:
-    reasoning = [said.reasoning for said in (first, second) if said.reasoning]
+def _joined(pieces: Sequence[Message]) -> Message:
+    """All at once: a request may have a hundred thousand pieces, and one by one would copy what is there each time."""
+    texts: list[str] = []
+    for said in pieces:
+        if said.content:
+            texts += [_gap(said.role, texts[-1], said.content) if texts else "", said.content]
     return replace(
-        first,
-        content=first.content + _gap(first, second) + second.content,
-        reasoning=_BETWEEN_PARAGRAPHS.join(reasoning) or None,
-        tool_calls=first.tool_calls + second.tool_calls,
-        images=first.images + second.images,
+        pieces[0],
+        content="".join(texts),
+        reasoning=_BETWEEN_PARAGRAPHS.join(said.reasoning for said in pieces if said.reasoning) or None,
+        tool_calls=tuple(call for said in pieces for call in said.tool_calls),
+        images=tuple(image for said in pieces for image in said.images),
     )
 
 
-def _gap(first: Message, second: Message) -> str:
+def _gap(role: Role, before: str, after: str) -> str:
     """What stands between two pieces: nothing beside an image."""
-    paragraphs = first.role != "assistant" and first.content and second.content
-    beside_image = first.content.endswith(IMAGE_MARK) or second.content.startswith(IMAGE_MARK)
-    return _BETWEEN_PARAGRAPHS if paragraphs and not beside_image else ""
+    beside_image = before.endswith(IMAGE_MARK) or after.startswith(IMAGE_MARK)
+    return "" if role == "assistant" or beside_image else _BETWEEN_PARAGRAPHS
 
 
 def _of_person(

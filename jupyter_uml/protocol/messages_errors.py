@@ -19,12 +19,19 @@ _KINDS = frozenset(
 )
 # Conversations are not kept here. Anthropic's SDK, told so by this, sends all of them again and again.
 _NO_THREADS = {"error_code": "thread_unsupported_request", "unsupported": []}
+# Fields that Anthropic's bodies call otherwise than ours.
+_PARAMS = {
+    "reasoning_effort": "thinking",
+    "reasoning_budget": "thinking.budget_tokens",
+    "response_format": "output_config.format",
+}
 _OTHERS = {"conflict_error": "invalid_request_error"}  # a model that is being unloaded
 
 
 def error_body(error: UmlError, request_id: str) -> dict[str, Any]:
     """`request_id`: as the answer's header says it."""
-    told: dict[str, Any] = {**error.to_dict(), "type": error_type(error)}
+    param = _PARAMS.get(error.param or "", error.param)
+    told: dict[str, Any] = {**error.to_dict(), "type": error_type(error), "param": param}
     if error.param == "thread":
         told["details"] = _NO_THREADS
     return {"type": "error", "error": told, "request_id": request_id}

@@ -18,7 +18,7 @@ from jupyter_uml.protocol.response_store import ResponseStore, StoredResponse
 from jupyter_uml.protocol.responses_body import ResponsesRequest
 from jupyter_uml.protocol.responses_echo import echo
 from jupyter_uml.protocol.responses_errors import error_event, error_fields
-from jupyter_uml.protocol.responses_items import ItemReference, KeptItem, read_kept
+from jupyter_uml.protocol.responses_items import MAX_ITEMS, ItemReference, KeptItem, read_kept
 from jupyter_uml.protocol.responses_output import Body
 from jupyter_uml.protocol.responses_writer import ResponseWriter
 from jupyter_uml.service import Service
@@ -130,6 +130,8 @@ class ResponsesEndpoint(Endpoint[ResponsesRequest]):
         """
         store, new_id = self.store(service), _ids(caller.request_id)
         earlier = self._earlier(store, body, caller)
+        if len(earlier) + len(body.given()) > MAX_ITEMS:
+            raise InvalidRequest(f"A conversation may have {MAX_ITEMS} items.", param="previous_response_id")
         given = [self._found(store, item, caller, place) for place, item in enumerate(body.given())]
         request = body.to_native(caller, read_kept(earlier), given, ImageReader(caller.images))
         kept = [item.kept(new_id(_PREFIXES[item.type])) for item in given]

@@ -63,7 +63,7 @@ Part = Annotated[
         "type", "unknown_part", "parts are input_text, output_text, refusal and input_image with a data: URL."
     ),
 ]
-Parts = Annotated[list[Part], Field(min_length=1, max_length=MAX_PARTS)]
+Parts = Annotated[list[Part], Field(min_length=1, max_length=MAX_PARTS, fail_fast=True)]
 OutputPart = Annotated[
     InputText | InputImage, Discriminator("type", "unknown_part", "parts are input_text and input_image.")
 ]
@@ -125,7 +125,7 @@ class FunctionCallItem(StrictBody):
 class FunctionOutputItem(StrictBody):
     type: Literal["function_call_output"]
     call_id: CallId
-    output: str | Annotated[list[OutputPart], Field(max_length=MAX_PARTS)]
+    output: str | Annotated[list[OutputPart], Field(max_length=MAX_PARTS, fail_fast=True)]
     id: ItemId | None = None
     status: ItemStatus | None = None
     name: Annotated[str, Field(max_length=128)] | None = None
@@ -153,8 +153,8 @@ class ReasoningItem(StrictBody):
     """What a model thought. Its text is in one of three places, and `text` finds it."""
 
     type: Literal["reasoning"]
-    summary: Annotated[list[SummaryText], Field(max_length=MAX_PARTS)]
-    content: Annotated[list[ReasoningText], Field(max_length=MAX_PARTS)] | None = None
+    summary: Annotated[list[SummaryText], Field(max_length=MAX_PARTS, fail_fast=True)]
+    content: Annotated[list[ReasoningText], Field(max_length=MAX_PARTS, fail_fast=True)] | None = None
     encrypted_content: str | None = None
     id: ItemId | None = None
     status: ItemStatus | None = None

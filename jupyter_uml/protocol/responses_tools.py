@@ -14,7 +14,7 @@ class FunctionTool(FunctionDefinition):
     """`strict` that is left out is false: arguments are as the model writes them."""
 
     type: Literal["function"]
-    allowed_callers: list[Literal["direct"]] | None = None
+    allowed_callers: Annotated[list[Literal["direct"]], Field(max_length=1)] | None = None
     defer_loading: Literal[False] | None = None
     deferred: Literal[False] | None = Field(None, alias="async")
     output_schema: None = None

@@ -16,7 +16,7 @@ from jupyter_uml.service import Service
 from jupyter_uml.types import MAX_INPUTS, PromptRequest, Tokenized, TokenizeRequest
 
 Texts = str | Annotated[list[str], Field(min_length=1, max_length=MAX_INPUTS)]
-Tokens = Annotated[list[Token], Field(max_length=MAX_TOKENS)]
+Tokens = Annotated[list[Token], Field(max_length=MAX_TOKENS, fail_fast=True)]
 
 
 class TokenizeBody(StrictBody):

@@ -19,6 +19,7 @@ from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.protocol.images import MAX_IMAGES, MAX_IMAGES_BYTES, remote_urls
 
 SECONDS = 10.0  # for all images of a request
+_TRANSLATED = [ipaddress.IPv6Network(net) for net in ("64:ff9b::/96", "::/96")]  # RFC 6052, RFC 4291
 
 
 class PublicResolver(DefaultLoopResolver):
@@ -114,5 +115,18 @@ def _host(url: str) -> str:
 
 def _is_public(text: str) -> bool:
     address = ipaddress.ip_address(text)
-    inner = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
-    return address.is_global and (inner is None or inner.is_global) and not address.is_multicast
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = _inside(address)
+        return address.is_global and not (address.is_multicast or address.is_site_local) and _is_open(inner)
+    return _is_open(address)
+
+
+def _is_open(address: ipaddress.IPv4Address | None) -> bool:
+    return address is None or (address.is_global and not address.is_multicast)
+
+
+def _inside(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The address of the older kind that one of the newer kind leads to."""
+    if any(address in network for network in _TRANSLATED):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour

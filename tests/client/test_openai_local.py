@@ -152,3 +152,13 @@ def test_leaving_a_stream_stops_the_engine(place: Place) -> None:
     assert place.client.model("endless").active == 1
     stream.close()
     wait_until(lambda: place.client.model("endless").active == 0, 1)
+
+
+def test_a_time_out_is_kept_and_stops_the_engine(place: Place) -> None:
+    place.client.load("endless")
+    impatient = place.sdk.with_options(timeout=0.5)
+    with pytest.raises(openai.APITimeoutError):
+        impatient.chat.completions.create(model="endless", messages=QUESTION)
+    wait_until(lambda: place.client.model("endless").active == 0, 2)
+    stream = impatient.chat.completions.create(model="endless", messages=QUESTION, stream=True, max_tokens=300)
+    assert [event.choices[0].finish_reason for event in stream][-1] == "length"

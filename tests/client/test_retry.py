@@ -7,7 +7,15 @@ import asyncio
 import pytest
 
 from jupyter_uml.client.retry import RetryPolicy, with_retries
-from jupyter_uml.errors import ConnectionFailed, InsufficientMemory, InvalidRequest, Overloaded, UmlError
+from jupyter_uml.errors import (
+    ConnectionFailed,
+    InsufficientMemory,
+    InvalidRequest,
+    ModelRestarting,
+    Overloaded,
+    UmlError,
+    WorkerDied,
+)
 
 POLICY = RetryPolicy()
 BUSY = Overloaded("busy", retry_after=2)
@@ -50,6 +58,14 @@ def test_retry_after_is_obeyed(idempotent: bool) -> None:
     result, waits = attempts([BUSY, BUSY], idempotent=idempotent)
     assert result == "done"
     assert all(2 <= wait <= 2.2 for wait in waits)
+    assert len(waits) == 2
+
+
+def test_a_request_that_ends_the_models_process_is_not_sent_for_ever() -> None:
+    died, restarting = WorkerDied("died", retry_after=1), ModelRestarting("soon", retry_after=1)
+    assert attempts([died, restarting], idempotent=False)[0] == "done"
+    result, waits = attempts([died, restarting, died], idempotent=False)
+    assert result is died
     assert len(waits) == 2
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -134,6 +135,37 @@ def test_calls_are_made_and_answered() -> None:
 def test_what_is_wrong_with_a_call_is_told_to_the_model(made: ToolCall, words: str) -> None:
     (message,) = call_tools([made], [get_weather])
     assert words in json.loads(message.content)["error"]
+
+
+class Table:
+    def __str__(self) -> str:
+        return "width height"
+
+
+def area(width: int, height: int) -> object:
+    return Table()
+
+
+def pixels() -> bytes:
+    return b"\xff\x00"
+
+
+def test_a_result_that_is_no_json_is_told_as_it_prints() -> None:
+    """Notebooks are full of tables and arrays."""
+    (message,) = call_tools([call("area", {"width": 3})], [partial(area, height=2)])
+    assert message.content == '"width height"'
+    assert function_tool(partial(area, height=2)).name == "area"
+    (message,) = call_tools([call("pixels", {})], [pixels])
+    assert message.content == str(pixels())
+
+
+async def later(city: str) -> str:
+    return city
+
+
+def test_an_asynchronous_function_is_not_called_in_vain() -> None:
+    with pytest.raises(InvalidRequest, match="asynchronous"):
+        call_tools([call("later", {"city": "Rome"})], [later])
 
 
 def test_what_a_function_raises_is_raised() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +16,7 @@ import pytest
 
 from jupyter_uml.engine import sandbox
 from jupyter_uml.engine.chat import ChatTemplate
-from jupyter_uml.engine.guard import MARK, guard, guard_tools
+from jupyter_uml.engine.guard import MARK, guard, guard_options, guard_tools
 from jupyter_uml.engine.sandbox import within
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.types import IMAGE_MARK, Message, Tool, ToolCall
@@ -106,6 +108,21 @@ def test_a_hostile_text_is_guarded_in_no_time() -> None:
     started = time.monotonic()
     guard([Message("user", "<unused" * 20_000)], controls)
     assert time.monotonic() - started < 2
+
+
+def test_thousands_of_hostile_texts_are_guarded_in_no_time() -> None:
+    controls = [f"<unused{number}>" for number in range(6000)]
+    schema = json.dumps({"enum": [str(number) for number in range(16_000)]})
+    started = time.monotonic()
+    guard([Message("user", "<")] * 4000, controls)
+    guard_tools([Tool("f", "", schema)], controls)
+    assert time.monotonic() - started < 1
+
+
+def test_control_texts_that_overlap_are_all_broken_up() -> None:
+    (message,) = guard([Message("user", "aaaaa")], ["aaa"])
+    assert "aaa" not in message.content
+    assert message.content.replace(MARK, "") == "aaaaa"
 
 
 def test_operators_still_compute() -> None:
@@ -221,6 +238,25 @@ def test_several_calls_are_taken_apart_for_a_template_that_knows_one() -> None:
         text.index(word) for word in ("Paris", "sunny", "Rome", "wet")
     )
     assert text.count("sunny") == text.count("wet") == 1
+
+
+def test_an_id_that_comes_again_in_a_later_turn_loses_no_result() -> None:
+    source = CHATML.replace("{% for c in m.tool_calls or [] %}", "{% for c in (m.tool_calls or [])[:1] %}")
+    source = source.replace("{{ m.content }}", "{{ m.name }}:{{ m.content }}")
+    other, late = replace(CALL, id="b"), replace(CALL, name="get_time")
+    messages = (
+        *HELLO,
+        Message("assistant", "", tool_calls=(CALL, other)),
+        Message("tool", "sunny", tool_call_id=CALL.id),
+        Message("tool", "wet", tool_call_id="b"),
+        Message("user", "and now?"),
+        Message("assistant", "", tool_calls=(late, other)),
+        Message("tool", "noon", tool_call_id=CALL.id),
+        Message("tool", "dry", tool_call_id="b"),
+    )
+    text = render(source, messages, tools=(WEATHER,))
+    results = re.findall(r"(\w+):(sunny|wet|noon|dry)", text)
+    assert results == [("get_weather", "sunny"), ("get_weather", "wet"), ("get_time", "noon"), ("get_weather", "dry")]
 
 
 def test_a_template_that_insists_on_short_ids_gets_them() -> None:
@@ -354,3 +390,8 @@ def test_no_text_can_hold_a_control_token() -> None:
 def test_what_holds_no_control_token_stays_as_it_was_written() -> None:
     call = ToolCall("a", "f", '{ "b":1.0e0 , "c":"\\u00e9" }')
     assert guard([Message("assistant", "", tool_calls=(call,))], ["<s>"])[0].tool_calls == (call,)
+
+
+def test_options_of_a_template_hold_no_control_token() -> None:
+    options = guard_options({"identity": "a<s>b", "thinking": True}, ["<s>"])
+    assert options == {"identity": f"a<{MARK}s>b", "thinking": True}

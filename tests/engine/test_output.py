@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_uml.engine.formats.hermes import HERMES
 from jupyter_uml.engine.output import AnswerStream
+from jupyter_uml.types import Tool
 
 
 def feed(stream: AnswerStream, pieces: list[bytes]) -> str:
@@ -56,3 +58,18 @@ def test_however_text_is_cut_it_reads_the_same(text: str, stop: list[str], sizes
     got = feed(stream, pieces) + stream.finish().content
     expected = min((text[: text.index(s)] for s in stop if s in text), key=len, default=text)
     assert got == expected
+
+
+def test_a_call_ends_what_may_become_a_stop_string() -> None:
+    stream = AnswerStream(("END",), HERMES.parser((Tool("f"),), ""))
+    call = b'<tool_call>{"name": "f", "arguments": {}}</tool_call>'
+    begun = [stream.push(piece) for piece in (b"one EN", call, b"D two")]
+    assert [parsed.content for parsed in begun] == ["one ", "EN", "D two"]
+    assert stream.stopped_by is None
+
+
+def test_a_stop_string_behind_a_call_leaves_the_call_whole() -> None:
+    stream = AnswerStream(("END",), HERMES.parser((Tool("f"),), ""))
+    stream.push(b'<tool_call>{"name": "f", "arguments": {"a": 1')
+    assert [delta.arguments for delta in stream.push(b"}}</tool_call>END").calls] == ["}"]
+    assert stream.stopped_by == "END"

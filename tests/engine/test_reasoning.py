@@ -10,7 +10,8 @@ import pytest
 
 from jupyter_uml.demo import demo_model_path
 from jupyter_uml.engine.engine import Engine
-from jupyter_uml.types import Chunk, Grammar, SamplingParams, Usage
+from jupyter_uml.errors import InvalidRequest
+from jupyter_uml.types import Chunk, Grammar, ReasoningEffort, SamplingParams, Tool, Usage
 from tests.conftest import endless_model
 from tests.engine.engines import GREEDY, answer, chat, make_engine, text
 from tests.engine.thinking import thinking
@@ -88,5 +89,52 @@ def test_a_template_without_the_option_is_closed_by_hand(tmp_path: Path) -> None
         chunks = answer(engine, chat("Hello!", reasoning_effort="none"))
         assert reasoning(chunks) == ""
         assert text(chunks)
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize(("pattern", "meant"), [(r"a\/b", "a/b"), ("a/b", "a/b"), (r"\\/", "\\/")])
+def test_a_slash_in_a_pattern_is_a_slash(engine: Engine, pattern: str, meant: str) -> None:
+    params = SamplingParams(temperature=0, max_tokens=60, grammar=Grammar("regex", pattern))
+    assert text(answer(engine, chat("Is it so?", params, reasoning_budget=5))).strip() == meant
+
+
+@pytest.mark.parametrize("schema", ["true", "[]", '{"x-guidance": 5}'])
+def test_a_schema_that_is_no_object_is_refused(engine: Engine, schema: str) -> None:
+    params = SamplingParams(grammar=Grammar("json_schema", schema))
+    with pytest.raises(InvalidRequest):
+        engine.add(chat("Is it so?", params))
+
+
+@pytest.mark.parametrize("effort", [None, "high"])
+def test_a_call_that_is_required_comes_before_the_context_is_full(tmp_path: Path, effort: ReasoningEffort) -> None:
+    path = tmp_path / "thinking.gguf"
+    path.write_bytes(thinking(endless_model()))
+    engine = make_engine(path, n_ctx=512)
+    try:
+        params, tool = SamplingParams(temperature=0), Tool("f")
+        request = chat("Is it so?", params, tools=(tool,), tool_choice="required", reasoning_effort=effort)
+        chunks = answer(engine, request)
+        assert [delta.name for chunk in chunks for delta in chunk.calls if delta.name][:1] == ["f"]
+    finally:
+        engine.close()
+
+
+def test_guesses_do_not_overrun_the_budget(tmp_path: Path) -> None:
+    path = tmp_path / "free.gguf"
+    template = (
+        "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
+        "{%- endfor %}{{- '<|im_start|>assistant\\n' }}{#</think>#}"
+    )
+    path.write_bytes(thinking(demo_model_path().read_bytes(), template))
+    engine = make_engine(path)
+    try:
+        grammar = Grammar("lark", 'start: "<think>" /(?s:.{200})/ "</think>" /(?s:.*)/')
+        params = SamplingParams(temperature=0, max_tokens=130, grammar=grammar)
+        answer(engine, chat("How do I load a model?", params))  # is what the next ones guess
+        usages = [usage(answer(engine, chat("How do I load a model?", params, reasoning_budget=8))) for _ in range(5)]
+        assert sum(each.accepted_tokens for each in usages) > 0
+        assert len({each.reasoning_tokens for each in usages}) == 1
+        assert 8 <= usages[0].reasoning_tokens < 8 + len("</think>")
     finally:
         engine.close()

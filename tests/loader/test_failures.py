@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from contextlib import aclosing
 from pathlib import Path
 
 import psutil
@@ -20,6 +21,7 @@ from jupyter_uml.errors import (
     UmlError,
     WorkerDied,
 )
+from jupyter_uml.loader import handle as handle_module
 from jupyter_uml.loader import loader as loader_module
 from jupyter_uml.loader.process import WorkerProcess
 from jupyter_uml.types import GenerateRequest, SamplingParams
@@ -43,6 +45,19 @@ async def test_a_killed_worker_fails_its_streams_at_once_and_comes_back(models: 
         chunks = await collect(loader, endless("after", 3))
         assert chunks[-1].finish_reason
         assert loader.status("endless").pid != pid
+
+
+async def test_an_answer_that_nobody_reads_is_ended(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be longer than memory is large."""
+    monkeypatch.setattr(handle_module, "MAX_UNREAD", 50)
+    async with loader_over(models) as loader:
+        engine = await loader.engine("endless")
+        async with aclosing(engine.submit(endless("r1"))) as chunks:
+            await anext(chunks)
+            await eventually(lambda: loader.status("endless").active == 0)
+            with pytest.raises(GenerationAborted, match="not read"):
+                assert len([chunk async for chunk in chunks]) == 0
+        assert (await collect(loader, endless("after", 3)))[-1].finish_reason
 
 
 async def test_a_model_that_keeps_crashing_is_left_alone_until_asked_for() -> None:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from jupyter_uml.errors import Overloaded
-from jupyter_uml.protocol.answers import answers, replies
+from jupyter_uml.protocol.answers import MAX_WAITING, answers, replies
 from jupyter_uml.protocol.chat_choices import delta_of, opening, whole_choice
 from jupyter_uml.service import Service
 from jupyter_uml.types import CallDelta, Chunk, GenerateRequest, ToolCall, Usage
@@ -24,6 +24,7 @@ class Script:
     def __init__(self, **scripts: Sequence[Chunk | Exception | None]) -> None:
         self.scripts = scripts
         self.closed: list[str] = []
+        self.said = 0
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         try:
@@ -33,6 +34,7 @@ class Script:
                 if item is None:
                     await asyncio.Event().wait()
                 else:
+                    self.said += 1
                     yield item
                     await asyncio.sleep(0)
         finally:
@@ -65,6 +67,16 @@ async def test_closing_aborts_all(count: int) -> None:
     assert await anext(chunks) == (0, A)
     await chunks.aclose()
     assert script.closed == ["one"] * count
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_what_is_not_read_is_not_collected(count: int) -> None:
+    made, script = service(one=[A] * 1000)
+    async with aclosing(answers(made, [request("one")] * count)) as chunks:
+        await anext(chunks)
+        for _ in range(2000):
+            await asyncio.sleep(0)
+        assert script.said <= 2 * MAX_WAITING
 
 
 async def test_the_error_of_one_aborts_the_others() -> None:

@@ -118,12 +118,35 @@ def test_a_million_wrong_items_cost_no_more_than_one() -> None:
     [
         {f"a{number}": 1 for number in range(300_000)},
         {"logit_bias": {str(number): "a" for number in range(300_000)}},
+        {"logit_bias": {str(number): "a" for number in range(200_000)}},
         {"messages": [{"role": "user", "content": [{"type": "x"}] * 100}] * 4000},
     ],
 )
 def test_hundreds_of_thousands_of_faults_hold_nobody_up(fields: dict[str, Any]) -> None:
     content = orjson.dumps({"model": "demo", "messages": HELLO, **fields})
     started = time.monotonic()
-    with pytest.raises(InvalidRequest, match="more than 1000 faults"):
+    with pytest.raises(InvalidRequest, match=r"more than (1000 faults|262144 objects)"):
         parse(ChatCompletionBody, content)
     assert time.monotonic() - started < 3
+
+
+def test_a_conversation_of_a_million_pieces_is_not_even_begun() -> None:
+    pieces = [{"type": "text", "text": "x"}] * 1000
+    messages = [{"role": "user", "content": pieces}] * 400
+    with pytest.raises(InvalidRequest, match="more than 262144 objects"):
+        parse(ChatCompletionBody, orjson.dumps({"model": "demo", "messages": messages}))
+
+
+def test_what_is_long_but_not_made_of_many_pieces_is_read() -> None:
+    messages = [{"role": "user", "content": [{"type": "text", "text": "x" * 100}] * 4}] * 4096
+    assert len(parse(ChatCompletionBody, orjson.dumps({"model": "demo", "messages": messages})).messages) == 4096
+    tokens = parse(TextCompletionBody, orjson.dumps({"model": "demo", "prompt": [1] * 1_000_000})).prompts()
+    assert len(tokens[0]) == 1_000_000
+
+
+@pytest.mark.parametrize(("content", "param"), [(b"[]", None), (b'{"model": "demo", "messages": [1]}', "messages.0")])
+def test_what_is_no_object_is_told_without_our_own_names(content: bytes, param: str | None) -> None:
+    with pytest.raises(InvalidRequest, match=r"must be a JSON object\.") as caught:
+        parse(ChatCompletionBody, content)
+    assert caught.value.param == param
+    assert "ChatMessage" not in caught.value.message

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
+import time
 import zlib
 from typing import Any
 
@@ -75,6 +76,22 @@ def test_the_system_prompt_comes_first() -> None:
 def test_turns_of_one_role_become_one() -> None:
     messages = [{"role": "user", "content": "one"}, {"role": "user", "content": "two"}]
     assert native(messages=messages).messages == (Message("user", "one\n\ntwo"),)
+
+
+def test_a_hundred_thousand_pieces_are_joined_in_no_time() -> None:
+    """Joined one by one they would be copied each time, for minutes, while the server serves nobody else."""
+    blocks = [{"type": "text", "text": "x" * 40}] * 1000
+    started = time.monotonic()
+    (message,) = native(messages=[{"role": "user", "content": blocks}] * 80).messages
+    assert time.monotonic() - started < 5
+    assert len(message.content) == 80_000 * 42 - 2
+
+
+def test_an_image_between_texts_that_are_joined_has_no_paragraph_beside_it() -> None:
+    text = {"type": "text", "text": "a"}
+    (message,) = turns([text, text, IMAGE, text, {"type": "text", "text": ""}, text])
+    assert message.content == f"a\n\na{IMAGE_MARK}a\n\na"
+    assert message.images == (png(),)
 
 
 def test_a_turn_with_thoughts_and_calls() -> None:

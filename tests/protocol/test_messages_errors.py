@@ -34,6 +34,11 @@ def test_an_error_has_anthropics_type_and_all_that_ours_have(error: errors.UmlEr
     assert body["error"] == {**error.to_dict(), "type": kind}
 
 
+def test_a_field_is_called_as_anthropic_calls_it() -> None:
+    for ours, theirs in (("reasoning_effort", "thinking"), ("response_format", "output_config.format")):
+        assert error_body(errors.InvalidRequest("no", param=ours), "req_1")["error"]["param"] == theirs
+
+
 def test_the_sdk_is_told_that_conversations_are_not_kept() -> None:
     body = error_body(errors.InvalidRequest("no", param="thread"), "req_1")
     assert body["error"]["details"]["error_code"] == "thread_unsupported_request"

@@ -17,6 +17,7 @@ from jupyter_uml.protocol.endpoint import Caller
 from jupyter_uml.protocol.response_store import StoredResponse
 from jupyter_uml.protocol.responses import ResponsesEndpoint, Turn
 from jupyter_uml.protocol.responses_body import ResponsesRequest
+from jupyter_uml.protocol.responses_items import MAX_ITEMS
 from jupyter_uml.service import Service
 from jupyter_uml.types import CallDelta, Chunk, Usage
 
@@ -67,6 +68,18 @@ def test_a_conversation_goes_on_without_the_old_instructions(service: Service) -
     second = talk.answered(turn, Chunk("r", "2"), Chunk("r", finish_reason="stop"))
     third = talk.ask(input="Three.", previous_response_id=second)
     assert [text for _, text in talk.roles(third)] == ["One.", "1", "Two.", "2", "Three."]
+
+
+def test_a_conversation_does_not_grow_for_ever(service: Service) -> None:
+    """All of it is read again for each answer."""
+    talk = Conversation(service)
+    items = [{"role": "user", "content": "x"}] * (MAX_ITEMS - 2)
+    first = talk.answered(talk.ask(input=items), Chunk("r", "1"), Chunk("r", finish_reason="stop"))
+    second = talk.answered(
+        talk.ask(input="Last.", previous_response_id=first), Chunk("r", "2"), Chunk("r", finish_reason="stop")
+    )
+    with pytest.raises(InvalidRequest, match=f"{MAX_ITEMS} items"):
+        talk.ask(input="Too many.", previous_response_id=second)
 
 
 def test_a_tool_is_answered_by_its_output_alone(service: Service) -> None:

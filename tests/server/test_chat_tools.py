@@ -79,6 +79,7 @@ def test_the_sdks_own_stream_puts_calls_together(sdk: openai.OpenAI) -> None:
     with sdk.chat.completions.stream(messages=QUESTION, **ASK) as stream:
         kinds = {event.type for event in stream}
         final = stream.get_final_completion().choices[0].message
+    assert final.content is None  # as in the whole answer
     assert "tool_calls.function.arguments.done" in kinds
     assert [call.function.name for call in final.tool_calls or []] == ["get_weather"]
 

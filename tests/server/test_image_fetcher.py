@@ -111,6 +111,12 @@ async def test_a_name_that_points_into_this_machine_is_refused() -> None:
         "fe80::1",
         "fd00::1",
         "::ffff:10.0.0.1",
+        "64:ff9b::a9fe:a9fe",
+        "::7f00:1",
+        "2002:7f00:1::",
+        "fec0::1",
+        "ff02::1",
+        "224.0.0.1",
     ],
 )
 async def test_private_addresses_are_none(address: str) -> None:

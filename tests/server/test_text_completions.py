@@ -95,6 +95,7 @@ def test_an_echo_tells_how_likely_the_prompt_was(server: Server, sdk: openai.Ope
     assert lists["top_logprobs"][0] is None
     assert all(value <= 0 for value in lists["token_logprobs"][1:])
     assert all(2 <= len(top) <= 3 for top in lists["top_logprobs"][1:])
+    assert all(token in top for token, top in zip(lists["tokens"][1:], lists["top_logprobs"][1:], strict=True))
     assert lists["text_offset"] == [sum(map(len, lists["tokens"][:place])) for place in range(count + 5)]
     assert "".join(lists["tokens"][:count]) == TEXT
 
@@ -116,6 +117,16 @@ def test_only_the_prompt_is_scored(server: Server, sdk: openai.OpenAI) -> None:
     assert sharp is not None
     likeliest = [max(top.values()) for top in (sharp.top_logprobs or [])[1:]]
     assert all(value <= best + 1e-4 for value, best in zip(values[1:], likeliest, strict=True))
+
+
+@pytest.mark.parametrize("seed", [-1, (1 << 32) - 1, (1 << 32) - 2])
+def test_every_seed_is_one(sdk: openai.OpenAI, seed: int) -> None:
+    """llama.cpp takes one number to mean a new seed each time."""
+    hot = HOT | {"extra_body": HOT["extra_body"] | {"deterministic": True}}
+    arguments: Any = {"model": "endless", "prompt": TEXT, "max_tokens": 16, "seed": seed, "n": 2, **hot}
+    first, again = (sdk.completions.create(**arguments).choices for _ in range(2))
+    assert [choice.text for choice in first] == [choice.text for choice in again]
+    assert first[0].text != first[1].text
 
 
 def test_the_best_of_several_is_the_likeliest(sdk: openai.OpenAI) -> None:

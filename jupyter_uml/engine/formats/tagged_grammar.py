@@ -9,8 +9,10 @@ from typing import Any
 
 from jupyter_uml.engine.formats.chat_format import Word
 from jupyter_uml.engine.formats.tool_parameters import TYPES, Parameter
+from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.types import Tool
 
+_MOST_RULES = 5000  # a schema that refers to itself becomes as many as one likes
 _ANY = "/(?s:.*)/"
 _SPACE = r"[ \n\t]{1,20}"  # between two parts of JSON, where white space may stand
 
@@ -37,6 +39,8 @@ class TaggedGrammar:
         return f"({' | '.join(options)})"
 
     def rule(self, body: str, attributes: str = "") -> str:
+        if len(self._lines) > _MOST_RULES:
+            raise InvalidRequest("The schemas of the tools are too deep or too many to be followed.", param="tools")
         name = f"r{len(self._lines)}"
         self._lines.append(f"{name}{attributes}: {body}")
         return name

@@ -8,12 +8,14 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from jupyter_uml.types import Tool
 
 TYPES = frozenset({"string", "integer", "number", "boolean", "null", "object", "array"})
 _DEPTH = 8  # references and alternatives that are followed within each other
+_MOST_PARTS = 256  # schemas of one object: those that refer to each other are as many as one likes
 _LONGEST_LITERAL = 1 << 16  # characters of a value as Python prints it; parsing takes 100 times as many bytes
 _WORDS = {"True": "true", "False": "false", "None": "null"}  # as Python prints them, and so do some templates
 
@@ -40,7 +42,7 @@ def parameters(tool: Tool) -> Mapping[str, Parameter]:
 
 def members(root: Any) -> Mapping[str, Parameter]:
     """What an object of this schema may have, by name."""
-    parts = list(_parts(root, root, _DEPTH))
+    parts = list(islice(_parts(root, root, _DEPTH), _MOST_PARTS))
     required = {name for part in parts for name in _list(part.get("required"))}
     found: dict[str, Parameter] = {}
     for part in parts:
@@ -51,7 +53,9 @@ def members(root: Any) -> Mapping[str, Parameter]:
 
 def item(root: Any) -> Parameter:
     """What an array of this schema may have."""
-    schema: Any = next((part["items"] for part in _parts(root, root, _DEPTH) if "items" in part), {})
+    schema: Any = next(
+        (part["items"] for part in islice(_parts(root, root, _DEPTH), _MOST_PARTS) if "items" in part), {}
+    )
     return _parameter("item", schema, root, True)
 
 
@@ -85,22 +89,36 @@ def _from_python(text: str, types: frozenset[str]) -> str:
         return ""
 
 
-def types_of(schema: Any, root: Any, depth: int = _DEPTH) -> frozenset[str]:
+def types_of(schema: Any, root: Any) -> frozenset[str]:
     """The JSON types that values of `schema` may have; all of them where it does not say."""
+    return _types(schema, root, _DEPTH, {})
+
+
+def _types(schema: Any, root: Any, depth: int, known: dict[tuple[int, int], frozenset[str]]) -> frozenset[str]:
+    """`known`: what was found before, by schema and depth; else references to each other would multiply."""
     if not isinstance(schema, dict) or depth == 0:
         return TYPES
+    key = (id(schema), depth)
+    if key not in known:
+        known[key] = _types_anew(schema, root, depth - 1, known)
+    return known[key]
+
+
+def _types_anew(
+    schema: dict[str, Any], root: Any, depth: int, known: dict[tuple[int, int], frozenset[str]]
+) -> frozenset[str]:
     types = TYPES
     if "type" in schema:
         types &= frozenset(_list(schema["type"])) or TYPES
     if "const" in schema or isinstance(schema.get("enum"), list):
         types &= frozenset(_type_name(value) for value in schema.get("enum", [schema.get("const")]))
     if "$ref" in schema:
-        types &= types_of(_resolved(schema["$ref"], root), root, depth - 1)
+        types &= _types(_resolved(schema["$ref"], root), root, depth, known)
     for word in ("anyOf", "oneOf"):
         if isinstance(schema.get(word), list):
-            types &= frozenset().union(*(types_of(part, root, depth - 1) for part in schema[word]))
+            types &= frozenset().union(*(_types(part, root, depth, known) for part in schema[word]))
     for part in _list(schema.get("allOf")):
-        types &= types_of(part, root, depth - 1)
+        types &= _types(part, root, depth, known)
     if "number" in types and "type" in schema:
         types |= {"integer"}
     return types

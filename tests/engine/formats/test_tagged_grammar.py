@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from jupyter_uml.engine.formats.chat_format import ChatFormat
+from jupyter_uml.engine.formats.gemma import GEMMA_4
+from jupyter_uml.engine.formats.minimax import MINIMAX_M3
 from jupyter_uml.engine.formats.qwen_coder import SEED
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.types import Tool
@@ -68,3 +71,11 @@ def test_a_strict_tool_is_taken_at_its_word() -> None:
     with pytest.raises(InvalidRequest):
         allowed(odd, "[]", strict=True)
     assert allowed(odd, "[]")
+
+
+@pytest.mark.parametrize("format", [GEMMA_4, MINIMAX_M3])
+def test_a_schema_that_refers_to_itself_cannot_grow_for_ever(format: ChatFormat) -> None:
+    inner = {"type": "object", "properties": {name: {"$ref": "#/$defs/X"} for name in "abc"}}
+    tool = Tool("f", parameters=json.dumps({**inner, "$defs": {"X": inner}}))
+    with pytest.raises(InvalidRequest, match="too deep"):
+        format.calls([tool], "", json.dumps, many=False, free=False)

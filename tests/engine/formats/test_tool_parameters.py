@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -82,3 +83,12 @@ def test_what_an_array_holds() -> None:
 )
 def test_text_becomes_json(text: str, types: set[str], meant: Any) -> None:
     assert json.loads(as_json(text, frozenset(types)), parse_constant=pytest.fail) == meant
+
+
+@pytest.mark.parametrize("word", ["allOf", "anyOf", "oneOf"])
+def test_a_schema_that_refers_to_itself_ever_so_often_takes_no_time(word: str) -> None:
+    many = {word: [{"$ref": "#/$defs/X"}] * 100}
+    schema = {"$ref": "#/$defs/X", "properties": {"a": many}, "$defs": {"X": many}}
+    started = time.monotonic()
+    assert find_parameter(Tool("f", parameters=json.dumps(schema)), "a").types == TYPES
+    assert time.monotonic() - started < 2
