@@ -25,10 +25,10 @@ _LOOSE = {"whitespace_pattern": r"[ \n\t]{1,32}"}
 
 @dataclass(frozen=True, slots=True)
 class Thinking:
-    """After `budget` tokens of reasoning the answer goes on with `end`."""
+    """After `budget` tokens of reasoning the answer goes on with the first of `ends` that its grammar allows."""
 
     budget: int
-    end: tuple[int, ...]
+    ends: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,11 @@ class ChatFormat(Protocol):
         """The text that ends reasoning; empty where `reasons` is false."""
         ...
 
+    @property
+    def start_of_answer(self) -> str:
+        """What must follow that text where a model may reason on instead; empty where it does not."""
+        ...
+
     def parser(self, tools: Sequence[Tool], opening: str) -> Parser: ...
 
     def calls(self, tools: Sequence[Tool], opening: str, word: Word, *, many: bool, free: bool) -> str:

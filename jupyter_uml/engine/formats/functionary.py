@@ -24,6 +24,7 @@ class Functionary32:
     markers = ()
     reasons = False
     end_of_reasoning = ""
+    start_of_answer = ""
 
     def parser(self, tools: Sequence[Tool], opening: str) -> Parser:
         return _PartsReader(tools, opening)

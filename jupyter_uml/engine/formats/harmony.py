@@ -23,6 +23,7 @@ class Harmony:
     markers = (_CHANNEL, _MESSAGE, _CONSTRAIN, *_ENDS)
     reasons = True
     end_of_reasoning = "<|end|>"
+    start_of_answer = f"{_START}assistant{_CHANNEL}final{_MESSAGE}"
 
     def parser(self, tools: Sequence[Tool], opening: str) -> Parser:
         reader = _HarmonyReader(bool(tools), opening)

@@ -36,6 +36,7 @@ class Muse:
     markers = (_MESSAGE, *_ENDS)
     reasons = True
     end_of_reasoning = "<|eom|>"
+    start_of_answer = ""
 
     def parser(self, tools: Sequence[Tool], opening: str) -> Parser:
         reader = _MessagesReader(_FORMAT, tools, opening)

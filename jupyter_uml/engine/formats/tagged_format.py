@@ -115,6 +115,10 @@ class TaggedFormat:
         return self.thinking[1] if self.thinking else ""
 
     @property
+    def start_of_answer(self) -> str:
+        return self.around_content[0] if self.thinks_again else ""
+
+    @property
     def markers(self) -> tuple[str, ...]:
         return self.tokens or tuple(dict.fromkeys((*self.thinking, *self.style.markers, *self.silent)))
 
