@@ -9,7 +9,7 @@ from typing import Any
 
 from jupyter_uml.engine.conversation import Conversation
 from jupyter_uml.engine.formats.detect import chat_format
-from jupyter_uml.engine.guard import MARK, guard, guard_tools
+from jupyter_uml.engine.guard import HERE, MARK, guard, guard_tools
 from jupyter_uml.engine.sandbox import Program
 from jupyter_uml.engine.template_traits import Traits, customary
 from jupyter_uml.errors import InvalidRequest
@@ -20,7 +20,6 @@ __all__ = ["MARK", "ChatTemplate", "Rendered", "guard", "guard_tools"]
 SPARE_LENGTH = 1 << 20  # characters that a template may add of its own
 REPEATS = 4  # times that it may write what messages and tools say
 _OURS = frozenset({"messages", "tools", "documents", "add_generation_prompt", "continue_final_message"})
-_HERE = "\ufdd2"  # stands where the answer begins; a noncharacter of Unicode
 
 Options = Mapping[str, bool | int | float | str]
 
@@ -97,11 +96,11 @@ class _Variant:
     ) -> Rendered:
         """The prompt up to the end of what the assistant has said, or thought, so far."""
         if last.content:
-            marked = replace(last, content=last.content + _HERE)
+            marked = replace(last, content=last.content + HERE)
         else:
-            marked = replace(last, reasoning=(last.reasoning or "") + _HERE)
+            marked = replace(last, reasoning=(last.reasoning or "") + HERE)
         try:
-            text, here, _ = self._run([*before, marked], tools, options, prompt=False).rpartition(_HERE)
+            text, here, _ = self._run([*before, marked], tools, options, prompt=False).rpartition(HERE)
         except InvalidRequest:  # a message of the assistant may not be the last one
             here = ""
         if here:
@@ -116,7 +115,7 @@ class _Variant:
         try:
             said = self._run(messages, tools, options, prompt=False)
         except InvalidRequest:
-            said = ""
+            return text.rpartition(messages[-1].content)[2] if messages else text
         common = os.path.commonprefix([text, said])  # noqa: RUF071  # characters are meant
         tag = max(common.rfind("<"), common.rfind("["))  # the beginnings of two tags may be the same
         inside = tag > max(common.rfind(">"), common.rfind("]"))

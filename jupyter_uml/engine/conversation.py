@@ -89,7 +89,9 @@ class Conversation:
 
     def _parts(self, message: Message) -> Iterator[Message]:
         calls = message.tool_calls
-        if message.content and calls and not self._traits.content_with_calls:
+        # Where a template takes neither form it leaves the content out, as it was when the model was trained.
+        apart = not self._traits.content_with_calls and self._traits.turns_in_a_row
+        if message.content and calls and apart:
             yield replace(message, tool_calls=())
             yield from self._parts(replace(message, content="", reasoning=None))
         elif len(calls) > 1 and not self._traits.many_calls:

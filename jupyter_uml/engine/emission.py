@@ -80,5 +80,14 @@ class Emitter:
         self.emission.add(parsed)
         if reasons or sequence.answer.reasoning:
             sequence.reasoned += 1
-        elif logprob is not None and not parsed.calls:
-            self.emission.logprobs.append(logprob)
+        elif logprob is not None:
+            sequence.unplaced.append(logprob)
+        self.place(parsed)
+
+    def place(self, parsed: Parsed) -> None:
+        """Log-probabilities go with the text of their tokens; those of calls and of their frames are left out."""
+        unplaced = self._sequence.unplaced
+        if parsed.content and not parsed.calls:
+            self.emission.logprobs += unplaced
+        if parsed.content or parsed.calls or parsed.reasoning:
+            unplaced.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -31,6 +32,7 @@ from jupyter_uml.types import Chunk, EffectiveSettings, FinishReason, GenerateRe
 
 WORTH_DISK_SECONDS = 0.5  # a prefix that takes longer to compute is kept on disk
 _TELLING = 32  # prompt tokens in a batch that says something about the machine's rate
+_INTERRUPTIONS = 8  # of its reasoning, after which an answer that goes on reasoning is ended
 _FEW = 2  # answers side by side: with more, a row of each fills the machine, and going ahead in one costs the others
 
 
@@ -311,7 +313,11 @@ class Engine:
             if index == len(drafts) or sampled.token != drafts[index] or sequence.sampler.ended:
                 break
         self._judge(sequence, drafts, len(accepted) - 1)
-        return self._emit(sequence, accepted)
+        try:
+            return self._emit(sequence, accepted)
+        except Exception as error:  # a fault of ours in reading one answer must not end all the others
+            traceback.print_exc()
+            return self._fail(sequence, EngineError(f"The answer could not be read ({type(error).__name__})."))
 
     def _judge(self, sequence: Sequence, drafts: list[int], right: int) -> None:
         if not drafts:
@@ -343,6 +349,8 @@ class Engine:
         if not emitter.ended:
             emitter.force(self._forced(sequence))
         emission = emitter.close()
+        if emission.reason is None and sequence.interrupted > _INTERRUPTIONS:
+            emission.reason = "length"
         if emission.reason is not None:
             return self._finish(sequence, emission.reason, emission)
         if sequence.speculator is not None:
@@ -353,13 +361,17 @@ class Engine:
         """What the grammar forces next: taken for granted where computing it in one go costs nobody else. And the end
         of a reasoning that has lasted long enough."""
         ahead = min(MAX_AHEAD, self._room(sequence))
-        end = list(sequence.thinking.end) if sequence.thinking is not None and sequence.answer.reasoning else []
-        if end and sequence.thoughts_left <= 0 and ahead >= len(end):
-            return end if sequence.sampler.take(end) else []
+        if sequence.answer.reasoning and sequence.thoughts_left <= 0:
+            return self._end_of_reasoning(sequence, ahead)
         # A draw less, or another spelling of the same text, and a seed would give another answer: that may not depend
         # on who else is there.
         may = sequence.repeatable or len(self._running) <= _FEW
         return sequence.sampler.forced(ahead) if may and ahead > 0 else []
+
+    def _end_of_reasoning(self, sequence: Sequence, room: int) -> list[int]:
+        sequence.interrupted += 1
+        ends = sequence.thinking.ends if sequence.thinking is not None else ()
+        return next((list(end) for end in ends if len(end) <= room and sequence.sampler.take(end)), [])
 
     def _has_room(self, sequence: Sequence) -> bool:
         return self._room(sequence) > 0 or (self._wants_shift(sequence) and self._shift(sequence))
@@ -384,7 +396,9 @@ class Engine:
     def _finish(self, sequence: Sequence, reason: FinishReason, last: Emission | None = None) -> Chunk:
         """The final chunk, with what was held back."""
         last = last or Emission()
-        last.add(sequence.answer.finish())
+        rest = sequence.answer.finish()
+        last.add(rest)
+        last.logprobs += sequence.unplaced if rest.content and not rest.calls else []
         called = reason == "stop" and sequence.answer.calls_ended
         usage, timings = sequence.usage, sequence.timings
         self._remove(sequence)

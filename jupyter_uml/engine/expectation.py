@@ -48,6 +48,8 @@ class Expectations:
             (marker, model.tokenize(marker, add_special=False, parse_special=True)) for marker in chat_format.markers
         )
         self._marks = {tokens[0]: marker.encode() for marker, tokens in marks if len(tokens) == 1}
+        own = {mark.decode() for token, mark in self._marks.items() if model.is_special(token)}
+        self.controls = sorted({*model.controls, *own})  # what nobody but the template and the model may write
 
     def spell(self, token: int) -> bytes:
         """A token's bytes; those of the format's markers have some, too, though they are control tokens."""
@@ -71,6 +73,9 @@ class Expectations:
                 )
         if request.tool_name is not None and request.tool_name not in [tool.name for tool in request.tools]:
             raise InvalidRequest(f"There is no tool {request.tool_name!r} in `tools`.", param="tool_choice")
+        own = request.params.grammar is not None and request.params.grammar.kind in ("lark", "regex")
+        if own and offered(request):
+            raise InvalidRequest("A grammar leaves no room for tools: ask for either.", param="grammar")
         if request.tool_choice == "required" and not request.tools:
             raise InvalidRequest("A tool must be called, and none is given.", param="tool_choice")
 
@@ -125,8 +130,10 @@ class Expectations:
             return None
         if must_call(request) and request.reasoning_budget is None:
             budget = min(budget, room // 2)  # the call needs the rest
-        end = self._model.tokenize(self.format.end_of_reasoning, add_special=False, parse_special=True)
-        return Thinking(budget, tuple(end))
+        end = self.format.end_of_reasoning
+        texts = [end + self.format.start_of_answer, end] if self.format.start_of_answer else [end]
+        ends = (self._model.tokenize(text, add_special=False, parse_special=True) for text in texts)
+        return Thinking(budget, tuple(map(tuple, ends)))
 
     def _budget(self, request: GenerateRequest) -> int | None:
         effort = request.reasoning_effort

@@ -15,6 +15,7 @@ from jupyter_uml.types import Message, Tool, ToolCall
 # pieces are tokenized one by one. One lone mark survives whatever a template does with a text: cut, split or trim it,
 # or write it as JSON. A noncharacter of Unicode, so that nobody misses it.
 MARK = "\ufdd0"
+HERE = "\ufdd2"  # where an answer begins in a text that a template wrote
 
 
 def guard(messages: Iterable[Message], controls: Sequence[str]) -> list[Message]:
@@ -89,7 +90,7 @@ def _value(value: Any, guarded: Callable[[str], str]) -> Any:
 
 
 def _guarded(text: str, controls: _Controls) -> str:
-    text = text.replace(MARK, "")
+    text = text.replace(MARK, "").replace(HERE, "")
     starts = list(controls.starts(text))  # each of them is broken, also those that overlap
     ends = [start + 1 for start in starts]
     return MARK.join(text[begin:end] for begin, end in zip([0, *ends], [*ends, len(text)], strict=True))

@@ -130,6 +130,11 @@ class Model:
         texts = {self.token_text(n) for n in numbers if llama_cpp.llama_vocab_get_attr(self.vocab, n) & kinds}
         return sorted(text for text in texts if len(text) > 1)
 
+    def is_special(self, token: int) -> bool:
+        """Whether it stands for more than its text: a control token, or a tag that the file declares."""
+        kinds = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED
+        return bool(llama_cpp.llama_vocab_get_attr(self.vocab, token) & kinds)
+
     @cached_property
     def piece(self) -> Callable[[int], bytes]:
         """A token's bytes; control tokens have none."""

@@ -109,6 +109,8 @@ class PromptBuilder:
                 "A raw prompt has no messages to leave out: truncate it in the middle.", param="truncate"
             )
         if request.suffix is not None:
+            if request.truncate is not None:
+                raise InvalidRequest("A prompt with a suffix cannot be shortened.", param="truncate")
             return Prompt(self._infill(prompt, request.suffix), expectation=Expectation(grammar=request.params.grammar))
         tokens, full = self._tokenized(prompt, cut=request.truncate is not None)
         if request.truncate is not None and len(tokens) > (budget := self._budget(request)):
@@ -174,7 +176,7 @@ class PromptBuilder:
         self._check_size(length_of(messages), "messages")
         tools = "".join(text for tool in request.tools for text in (tool.name, tool.description, tool.parameters))
         self._check_size(size_of(tools), "tools")
-        controls = self._model.controls
+        controls = self._expectations.controls
         rendered = self._template.render(
             guard(self._sight.numbered(messages), controls),
             tools=guard_tools(offered(request), controls),

@@ -11,7 +11,7 @@ from jupyter_uml.engine.image_rows import ImagePlaces
 from jupyter_uml.engine.output import AnswerStream
 from jupyter_uml.engine.sampler import Sampler
 from jupyter_uml.engine.speculation import Speculator
-from jupyter_uml.types import GenerateRequest, Timings, Usage
+from jupyter_uml.types import GenerateRequest, Timings, TokenLogprob, Usage
 
 MAX_AHEAD = 48  # tokens of one sequence in a decode beside the one that was sampled last: forced or guessed
 
@@ -47,6 +47,8 @@ class Sequence:
     by_model: bool = False  # the draft model made the drafts
     generated: int = 0
     reasoned: int = 0  # and of these, the ones of reasoning
+    interrupted: int = 0  # how often its reasoning was to end, for it had lasted long enough
+    unplaced: list[TokenLogprob] = field(default_factory=list)  # of tokens that may be text or a call
     drafted: int = 0
     accepted: int = 0
     arrived: float = field(default_factory=time.monotonic)

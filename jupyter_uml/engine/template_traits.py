@@ -111,6 +111,13 @@ class Traits:
         return _SAID in text and _VALUE in text
 
     @cached_property
+    def turns_in_a_row(self) -> bool:
+        """The assistant may speak, and then call something, in two messages."""
+        said = {"role": "assistant", "content": self.content(_SAID)}
+        rows = [self._user, said, self._call_row(), self._result, said, self._user]
+        return _VALUE in (self._render(rows, tools=True) or "")
+
+    @cached_property
     def many_calls(self) -> bool:
         """One message may have several calls."""
         row = self._call_row()

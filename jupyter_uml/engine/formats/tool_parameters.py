@@ -34,7 +34,7 @@ class Parameter:
         return self.types == {"string"}
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def parameters(tool: Tool) -> Mapping[str, Parameter]:
     """The parameters of a tool by name, in the order of its schema."""
     return members(json.loads(tool.parameters))
