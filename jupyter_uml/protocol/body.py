@@ -36,14 +36,30 @@ def parse(model: type[Body], content: bytes) -> Body:
     """
     try:
         sent = orjson.loads(content)
-        orjson.dumps(sent)  # gives up at a depth of 254, where Python's own walks of it might not come to an end
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"The body is not valid JSON: {str(error).split(':')[0]}.") from error
-    except orjson.JSONEncodeError as error:
-        raise InvalidRequest("The body is nested too deeply.") from error
+    if (field := _too_deep(sent)) is not None:
+        raise InvalidRequest(f"{field}: it is nested too deeply." if field else "It is nested too deeply.", param=field or None)
     if len(content) > 2 * MAX_VALUES:  # a shorter one cannot have so many
         _count(sent)
     return validated(model, sent)
+
+
+def _too_deep(sent: Any) -> str | None:
+    """The field of the body that is nested too deeply. None: there is none; empty: the body is no object."""
+    if _is_shallow(sent):
+        return None
+    fields = sent.items() if isinstance(sent, dict) else ()
+    return next((name for name, value in fields if not _is_shallow({name: value})), "")[:MAX_ECHO]
+
+
+def _is_shallow(value: Any) -> bool:
+    """orjson gives up at a depth of 254, where Python's own walks might not come to an end."""
+    try:
+        orjson.dumps(value)
+        return True
+    except orjson.JSONEncodeError:
+        return False
 
 
 def _count(sent: Any) -> None:

@@ -252,7 +252,7 @@ for _ in range(400):
             {"messages": [{"role": "user", "content": [{**IMAGE, "source": {**IMAGE["source"], "data": "?"}}]}]},  # type: ignore[dict-item]
             "messages.0.content.0.source",
         ),
-        ({"messages": [{"role": "assistant", "content": [DEEP]}]}, "messages.0.content.0.input"),
+        ({"messages": [{"role": "assistant", "content": [DEEP]}]}, "messages"),
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools.0.type"),
         ({"tools": [{**TOOL, "defer_loading": True}]}, "tools.0.defer_loading"),
         ({"tools": [TOOL, TOOL]}, "tools.1"),
