@@ -190,7 +190,7 @@ def _kind(item: Any) -> str:
     kind = item.get("type") if isinstance(item, dict) else None
     if kind is None and isinstance(item, dict):
         return "message" if "role" in item else "item_reference"
-    return str(kind)
+    return kind if isinstance(kind, str) else "unknown"
 
 
 KeptItem = MessageItem | FunctionCallItem | FunctionOutputItem | ReasoningItem

@@ -154,7 +154,7 @@ def steered(path: str, body: dict[str, Any], plain: bool) -> dict[str, Any]:
 def test_what_is_described_is_so(target: Server, operation: Any, mode: GenerationMode) -> None:
     """Bodies that fit the description and bodies that do not."""
 
-    @budget(16 if operation.body else 5)
+    @budget(20 if operation.body else 5)
     @given(case=operation.as_strategy(generation_mode=mode), plain=st.booleans())
     def check(case: Any, plain: bool) -> None:
         if isinstance(case.body, dict):
