@@ -5,7 +5,7 @@ The way of a request, here of a `%%uml` cell:
 1. `kernel/magics.py` takes the cell and calls the client; `client/client.py` finds the server (`client/discover.py`)
    and sends the request (`client/transport.py`). An `openai` program or the sidebar sends the same bytes.
 2. `server/base.py` is the gate: who asks, may they, is the body sound. `server/endpoint.py` is the route of every
-   protocol; `protocol/` says what the protocols mean: `chat_completions.py`, for instance, turns OpenAI's fields into a
+   protocol; `protocol/` says what the protocols mean: `openai/chat.py`, for instance, turns OpenAI's fields into a
    `GenerateRequest` (`types.py`).
 3. `service.py` is the product without HTTP. It asks `loader/loader.py` for the model's engine, which is started
    just in time, once for all who ask.
@@ -13,7 +13,7 @@ The way of a request, here of a `%%uml` cell:
    `ipc.py`.
 5. `worker.py` hands it to `engine/engine.py`, which builds the prompt (`engine/prompt.py`, with the chat template of
    `engine/chat.py`), settles what is expected of the answer (`engine/expectation.py`: tools, form, reasoning) and lets
-   it wait for a place (`engine/waiting_line.py`).
+   it wait for a place (`engine/places.py`).
 6. `Engine.step()` gives places, with whatever prefix is already computed (`engine/kv_cache.py`, `engine/state_store.py`
    for RAM and disk), plans (`engine/scheduler.py`), guesses ahead (`engine/speculation.py`, `engine/drafting.py`),
    computes (`engine/context.py`), draws the next tokens (`engine/sampler.py`, `engine/grammar.py`) and tells text,

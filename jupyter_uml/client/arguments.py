@@ -68,8 +68,8 @@ def to_messages(conversation: Conversation, system: str | None = None) -> tuple[
 def _messages(conversation: Sequence[Message | Mapping[str, Any]]) -> tuple[Message, ...]:
     """Dicts are checked as the server checks them, and messages of tools named as it names them."""
     from jupyter_uml.client.checked import checked
-    from jupyter_uml.protocol.chat_messages import ChatMessage, named
     from jupyter_uml.protocol.images import ImageReader
+    from jupyter_uml.protocol.openai.messages import ChatMessage, named
 
     images, messages = ImageReader(), []
     for place, item in enumerate(conversation):

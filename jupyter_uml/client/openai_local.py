@@ -22,9 +22,9 @@ from jupyter_uml.errors import RouteNotFound, UmlError
 from jupyter_uml.protocol.body import StrictBody, parse
 from jupyter_uml.protocol.endpoint import Caller, Endpoint
 from jupyter_uml.protocol.endpoints import ENDPOINTS
-from jupyter_uml.protocol.model_list import models_body
-from jupyter_uml.protocol.response_queries import KeptQuery, ListQuery, ReadQuery, page, read_query
-from jupyter_uml.protocol.responses import RESPONSES
+from jupyter_uml.protocol.openai.model_list import models_body
+from jupyter_uml.protocol.responses.endpoint import RESPONSES
+from jupyter_uml.protocol.responses.queries import KeptQuery, ListQuery, ReadQuery, page, read_query
 from jupyter_uml.protocol.statuses import headers_of, status_of
 from jupyter_uml.service import Service
 

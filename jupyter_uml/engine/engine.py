@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
@@ -13,10 +12,11 @@ from jupyter_uml.engine.context import Context, Logits, Row
 from jupyter_uml.engine.drafting import Drafting
 from jupyter_uml.engine.emission import Emission, Emitter
 from jupyter_uml.engine.image_rows import is_token
-from jupyter_uml.engine.kv_cache import KvCache, Place, Wait
+from jupyter_uml.engine.kv_cache import KvCache
 from jupyter_uml.engine.lora import Adapters
 from jupyter_uml.engine.model import Model
 from jupyter_uml.engine.output import AnswerStream
+from jupyter_uml.engine.places import Places
 from jupyter_uml.engine.prompt import PromptBuilder
 from jupyter_uml.engine.sampler import Sampled, Sampler
 from jupyter_uml.engine.scheduler import Batch, Scheduler, Slice
@@ -26,7 +26,6 @@ from jupyter_uml.engine.sight import open_eyes
 from jupyter_uml.engine.speculation import Acceptance, Account, Speculator
 from jupyter_uml.engine.state_store import StateStore
 from jupyter_uml.engine.step_costs import StepCosts
-from jupyter_uml.engine.waiting_line import WaitingLine
 from jupyter_uml.errors import EngineError, UmlError
 from jupyter_uml.types import Chunk, EffectiveSettings, FinishReason, GenerateRequest, SideResult
 
@@ -70,14 +69,13 @@ class Engine:
         self.prompts = PromptBuilder(model, settings.n_ctx, sight)
         self.info = self.prompts.describe(model.info)
         self._scheduler = Scheduler[Sequence](self._context.batch_tokens)
-        self._line = WaitingLine[Sequence]()
-        self._running: list[Sequence] = []
+        self._places = Places(settings.n_parallel, self._context, self._cache, self._start)
         self._acceptance, self._account = Acceptance(), Account()
         self.drafting: Drafting | None = None
 
     @property
     def busy(self) -> bool:
-        return bool(self._running or len(self._line) or self.side.busy)
+        return bool(self._places) or self.side.busy
 
     def add(self, request: GenerateRequest) -> None:
         """Queue a request.
@@ -102,12 +100,12 @@ class Engine:
         )
         if not self._context.states_cuttable:
             sequence.checkpoint = sequence.n_prompt - 1
-        self._line.come(sequence)
+        self._places.line.come(sequence)
 
     def abort(self, request_id: str) -> list[Output]:
         """End a request; its final chunk says `aborted`. Nothing happens where it has ended already."""
         self._context.stopped(request_id)
-        for sequence in [*self._running, *self._line]:
+        for sequence in self._places:
             if sequence.id == request_id:
                 return [self._finish(sequence, "aborted")]
         self.side.abort(request_id)
@@ -119,14 +117,14 @@ class Engine:
 
     def step(self) -> list[Output]:
         """Admit, plan, then decode, sample and emit batch by batch."""
-        self._admit()
+        self._places.admit()
         outputs: list[Output] = []
-        for batch in self._scheduler.plan(self._running, self.costs.prefill_rate()):
+        for batch in self._scheduler.plan(self._places.running, self.costs.prefill_rate()):
             images = [piece for piece in batch if piece.sequence.at_image]
             if texts := [piece for piece in batch if piece not in images]:
                 outputs += self._compute(texts)
             outputs += [output for piece in images for output in self._see(piece)]
-        if (finished := self.side.step(beside=bool(self._running))) is not None:
+        if (finished := self.side.step(beside=bool(self._places.running))) is not None:
             outputs.append(_output(finished))
         return outputs
 
@@ -139,7 +137,7 @@ class Engine:
         self._store.close(timeout=seconds)
 
     def close(self) -> None:
-        for sequence in [*self._running, *self._line]:
+        for sequence in self._places:
             sequence.sampler.close()
         self._store.close(timeout=2.0)
         if self.drafting is not None:
@@ -149,73 +147,12 @@ class Engine:
         self._context.close()
         self.model.close()
 
-    # --- places ---
-
-    def _admit(self) -> None:
-        """Give places in the order of the line; where none is free, interactive requests get those of batch ones."""
-        followers = Counter[str]()
-        for sequence in self._line:
-            if followers[sequence.principal] > self.settings.n_parallel:
-                continue  # more could not be given places at once, and looking at each takes its time
-            place = self._acquire(sequence)
-            if place is None and self._may_displace(sequence) and (victim := self._victim()) is not None:
-                self._give_way(victim)
-                place = self._acquire(sequence)
-            if place is None:
-                return
-            if isinstance(place, Wait):
-                if isinstance(place.leader, Sequence) and sequence.rank == 0:
-                    place.leader.urgent = True
-                followers[sequence.principal] += 1
-                continue
-            self._enter(sequence, place)
-
-    def _acquire(self, sequence: Sequence) -> Place | Wait | None:
-        if not sequence.deterministic:
-            return self._cache.acquire(sequence, sequence.tokens, sequence.principal)
-        # What other chunks computed differs in its last bits: only whole chunks of the same mode are taken over.
-        return self._cache.acquire(sequence, sequence.tokens, _own_cache(sequence), self._context.batch_tokens)
-
-    def _enter(self, sequence: Sequence, place: Place) -> None:
-        self._line.leave(sequence)
-        sequence.slot = place.slot
-        sequence.computed = self._keep(sequence, place.held) if sequence.images else place.held
-        if sequence.started_at is None:
-            sequence.started_at = time.monotonic()
-            sequence.cached = sequence.computed
-            sequence.speculator = self._speculator(sequence, place.earlier)
-        self._running.append(sequence)
-
-    def _speculator(self, sequence: Sequence, earlier: list[int]) -> Speculator | None:
-        """None where guesses cannot be taken back, or where checking them would round a repeatable draw differently."""
+    def _start(self, sequence: Sequence, earlier: list[int]) -> None:
+        """Let it guess, where guesses can be taken back and checking them does not change a repeatable draw."""
         request = sequence.request
         repeatable = request.params.seed is not None and request.params.temperature != 0
-        if not self._context.cuttable or request.deterministic or repeatable:
-            return None
-        return Speculator(sequence.tokens, earlier, self._acceptance, self._account)
-
-    def _may_displace(self, sequence: Sequence) -> bool:
-        return sequence.request.priority == "interactive" and not self._cache.free
-
-    def _victim(self) -> Sequence | None:
-        """The batch request that came last: it loses its place, not its tokens."""
-        batch = [sequence for sequence in self._running if sequence.request.priority == "batch"]
-        return max(batch, key=lambda sequence: sequence.arrived, default=None)
-
-    def _give_way(self, sequence: Sequence) -> None:
-        self._leave(sequence)
-        self._line.come_back(sequence)
-
-    def _leave(self, sequence: Sequence) -> None:
-        """Free the place; the cache keeps what was computed."""
-        assert sequence.slot is not None
-        valid = 0 if sequence.shifted else sequence.computed
-        if sequence.deterministic:
-            chunk = self._context.batch_tokens
-            valid = 0 if sequence.images else min(valid, sequence.n_prompt) // chunk * chunk
-        self._cache.release(sequence.slot, sequence.tokens[:valid])
-        self._running.remove(sequence)
-        sequence.slot, sequence.computed, sequence.drafts = None, 0, []
+        if self._context.cuttable and not (request.deterministic or repeatable):
+            sequence.speculator = Speculator(sequence.tokens, earlier, self._acceptance, self._account)
 
     def _worth_disk(self, tokens: int) -> bool:
         rate = self.costs.prefill_rate()
@@ -268,7 +205,7 @@ class Engine:
             sequence.drafts = []
             done = self._context.computed(sequence.slot) - sequence.images.position(sequence.computed)
             # The last token is computed again where it was reached: its logits are lost.
-            sequence.computed = self._keep(sequence, min(sequence.computed + done, len(sequence.tokens) - 1))
+            sequence.computed = self._places.keep(sequence, min(sequence.computed + done, len(sequence.tokens) - 1))
 
     def _see(self, piece: Slice[Sequence]) -> list[Output]:
         """Compute rows of an image."""
@@ -281,23 +218,16 @@ class Engine:
         except UmlError as error:
             return [self._fail(sequence, error)]
         if not finished:
-            sequence.computed = self._keep(sequence, placed.start)
+            sequence.computed = self._places.keep(sequence, placed.start)
             return []
         self._advance(piece, [])
         return []
-
-    def _keep(self, sequence: Sequence, count: int) -> int:
-        """Forget the cells behind the first `count` tokens, and of an image that would be cut; how many are left."""
-        assert sequence.slot is not None
-        whole = sequence.images.before(count)
-        position = sequence.images.position(whole)
-        return whole if self._context.keep(sequence.slot, position) == position else 0
 
     def _advance(self, piece: Slice[Sequence], logits: list[Logits]) -> Output | None:
         """Book what was computed and sample what comes next."""
         sequence = piece.sequence
         sequence.computed += piece.n_tokens
-        self._line.charge(sequence.principal, piece.n_tokens)
+        self._places.line.charge(sequence.principal, piece.n_tokens)
         if not piece.last:
             if sequence.computed == sequence.checkpoint and sequence.slot is not None:
                 self._cache.checkpoint(sequence.slot, sequence.principal, sequence.tokens[: sequence.computed])
@@ -365,7 +295,7 @@ class Engine:
             return self._end_of_reasoning(sequence, ahead)
         # A draw less, or another spelling of the same text, and a seed would give another answer: that may not depend
         # on who else is there.
-        may = sequence.repeatable or len(self._running) <= _FEW
+        may = sequence.repeatable or len(self._places.running) <= _FEW
         return sequence.sampler.forced(ahead) if may and ahead > 0 else []
 
     def _end_of_reasoning(self, sequence: Sequence, room: int) -> list[int]:
@@ -411,9 +341,7 @@ class Engine:
         return Failure(sequence.id, error)
 
     def _remove(self, sequence: Sequence) -> None:
-        if sequence.slot is not None:
-            self._leave(sequence)
-        self._line.go(sequence)
+        self._places.leave(sequence)
         sequence.sampler.close()
 
 
@@ -427,11 +355,6 @@ def _chunk(sequence: Sequence, emission: Emission) -> Chunk:
         reasoning=emission.reasoning,
         calls=tuple(emission.calls),
     )
-
-
-def _own_cache(sequence: Sequence) -> str:
-    own = f"{sequence.principal}\0deterministic"
-    return f"{own}\0{sequence.id}" if sequence.images else own  # images do not begin at a multiple of a chunk
 
 
 def _output(finished: Finished) -> SideResult | Failure:

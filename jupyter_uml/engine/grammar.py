@@ -94,14 +94,16 @@ def _divisors(schema: Any) -> Iterator[int]:
         yield int("".join(map(str, Decimal(divisor).as_tuple().digits)))
 
 
+_NOUNS = {"json_schema": "JSON schema", "json_object": "JSON object", "regex": "regular expression", "lark": "grammar"}
+
+
 def _refused(grammar: Grammar, reason: str) -> InvalidRequest:
     if reason.startswith("NoExtension"):
         reason = "no text satisfies it"
     first_line = reason.strip().partition("\n")[0].rstrip(".:")[:300]
     param = grammar.param or ("response_format" if grammar.kind.startswith("json") else "grammar")
-    return InvalidRequest(
-        f"This {grammar.param or grammar.kind} cannot be followed: {first_line or 'it is invalid'}.", param=param
-    )
+    noun = "schema of a tool" if param == "tools" else _NOUNS[grammar.kind]
+    return InvalidRequest(f"This {noun} cannot be followed: {first_line or 'it is invalid'}.", param=param)
 
 
 class GrammarMatcher:

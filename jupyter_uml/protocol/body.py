@@ -39,7 +39,7 @@ def parse(model: type[Body], content: bytes) -> Body:
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"The body is not valid JSON: {str(error).split(':')[0]}.") from error
     if (field := _too_deep(sent)) is not None:
-        raise InvalidRequest(f"{field}: it is nested too deeply." if field else "It is nested too deeply.", param=field or None)
+        raise InvalidRequest(f"{field or 'The body'} is nested too deeply.", param=field or None)
     if len(content) > 2 * MAX_VALUES:  # a shorter one cannot have so many
         _count(sent)
     return validated(model, sent)

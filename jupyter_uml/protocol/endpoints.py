@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_uml.protocol.chat_completions import ChatCompletions
-from jupyter_uml.protocol.embeddings import Embeddings
+from jupyter_uml.protocol.anthropic.endpoint import CountTokens, Messages
 from jupyter_uml.protocol.endpoint import Endpoint
-from jupyter_uml.protocol.messages import CountTokens, Messages
-from jupyter_uml.protocol.rerank import Rerank, RerankV2
-from jupyter_uml.protocol.responses import RESPONSES
-from jupyter_uml.protocol.responses_tokens import InputTokens
-from jupyter_uml.protocol.text_completions import TextCompletions
-from jupyter_uml.protocol.tokenize import ApplyTemplate, Detokenize, Tokenize
+from jupyter_uml.protocol.native.rerank import Rerank, RerankV2
+from jupyter_uml.protocol.native.tokenize import ApplyTemplate, Detokenize, Tokenize
+from jupyter_uml.protocol.openai.chat import ChatCompletions
+from jupyter_uml.protocol.openai.completions import TextCompletions
+from jupyter_uml.protocol.openai.embeddings import Embeddings
+from jupyter_uml.protocol.responses.endpoint import RESPONSES
+from jupyter_uml.protocol.responses.tokens import InputTokens
 
 ENDPOINTS: tuple[Endpoint[Any], ...] = (
     ChatCompletions(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from jupyter_uml.protocol.model_list import models_body
+from jupyter_uml.protocol.openai.model_list import models_body
 from jupyter_uml.server.base import UmlHandler
 
 _STARTED = int(time.time())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jupyter_uml.protocol.response_queries import KeptQuery, ListQuery, Query, ReadQuery, page, read_query
-from jupyter_uml.protocol.responses import RESPONSES
+from jupyter_uml.protocol.responses.endpoint import RESPONSES
+from jupyter_uml.protocol.responses.queries import KeptQuery, ListQuery, Query, ReadQuery, page, read_query
 from jupyter_uml.server.base import UmlHandler
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from jupyter_uml.client.request_body import CALL_PREFIX, request_body, request_path
-from jupyter_uml.protocol import chat_messages
 from jupyter_uml.protocol.body import parse
-from jupyter_uml.protocol.chat_completions import ChatCompletionBody
 from jupyter_uml.protocol.endpoint import Caller
-from jupyter_uml.protocol.text_completions import TextCompletionBody
+from jupyter_uml.protocol.openai import messages as chat_messages
+from jupyter_uml.protocol.openai.chat import ChatCompletionBody
+from jupyter_uml.protocol.openai.completions import TextCompletionBody
 from jupyter_uml.types import IMAGE_MARK, GenerateRequest, Grammar, Message, SamplingParams, Tool, ToolCall
 
 

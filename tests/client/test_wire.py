@@ -9,8 +9,8 @@ import pytest
 
 from jupyter_uml.client.wire import NO_TOKEN, ChunkAssembler
 from jupyter_uml.errors import ContextLengthExceeded, StreamInterrupted, UmlError, WorkerDied
-from jupyter_uml.protocol.logprobs import ChatLogprobs, TextLogprobs
-from jupyter_uml.protocol.usage import usage_body
+from jupyter_uml.protocol.openai.logprobs import ChatLogprobs, TextLogprobs
+from jupyter_uml.protocol.openai.usage import usage_body
 from jupyter_uml.types import Alternative, CallDelta, Chunk, Timings, TokenLogprob, Usage
 
 

@@ -18,9 +18,9 @@ def test_an_interrupt_ends_a_prefill_that_runs(tmp_path: Path) -> None:
     engine.costs.add_prefill(512, 0.01)  # large chunks
     request = raw(story(8000))
     engine.add(request)
-    while engine._running == [] or engine._running[0].computed < 3000:
+    while engine._places.running == [] or engine._running[0].computed < 3000:
         engine.step()
-    (sequence,) = engine._running
+    (sequence,) = engine._places.running
     chunk = engine._context.batch_tokens
     before, started = sequence.computed, time.monotonic()
     engine.step()
@@ -56,7 +56,7 @@ def test_an_interrupt_that_comes_before_the_computation_ends_it_too(tmp_path: Pa
     request = raw(story(5000))
     engine.add(request)
     engine.step()
-    (sequence,) = engine._running
+    (sequence,) = engine._places.running
     before = sequence.computed
     engine.interrupt(request.id)
     engine.step()

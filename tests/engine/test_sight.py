@@ -232,12 +232,12 @@ def test_an_interrupted_image_is_computed_again(start: Start, make: Make) -> Non
     engine = start(make)
     request = see()
     engine.add(with_logprobs(request))
-    while not (engine._running and engine._running[0].at_image):
+    while not (engine._places.running and engine._running[0].at_image):
         engine.step()
-    before = engine._running[0].computed
+    before = engine._places.running[0].computed
     engine.interrupt(request.id)
     engine.step()
-    assert engine._running[0].computed == before
+    assert engine._places.running[0].computed == before
     assert tokens_of(run(engine)[request.id]) == tokens_by_mtmd(engine, request)
 
 
@@ -245,9 +245,9 @@ def test_an_image_that_was_computed_in_part_is_begun_again(start: Start) -> None
     engine = start(vision_models.qwen2vl, n_parallel=1)
     request = ask(f"What is this? {IMAGE_MARK} Say it.", png(400, 400))
     engine.add(request)
-    while not (engine._running and engine._running[0].computed > 100):
+    while not (engine._places.running and engine._running[0].computed > 100):
         engine.step()
-    assert engine._running[0].at_image
+    assert engine._places.running[0].at_image
     engine.abort(request.id)
     chunks = answer(engine, with_logprobs(replace(request, id="again")))
     assert tokens_of(chunks) == tokens_by_mtmd(engine, request)

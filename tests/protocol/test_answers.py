@@ -11,7 +11,7 @@ import pytest
 
 from jupyter_uml.errors import Overloaded
 from jupyter_uml.protocol.answers import MAX_WAITING, answers, replies
-from jupyter_uml.protocol.chat_choices import delta_of, opening, whole_choice
+from jupyter_uml.protocol.openai.choices import delta_of, opening, whole_choice
 from jupyter_uml.service import Service
 from jupyter_uml.types import CallDelta, Chunk, GenerateRequest, ToolCall, Usage
 

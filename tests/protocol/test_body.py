@@ -10,8 +10,8 @@ import pytest
 
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.protocol.body import parse
-from jupyter_uml.protocol.chat_completions import ChatCompletionBody
-from jupyter_uml.protocol.text_completions import TextCompletionBody
+from jupyter_uml.protocol.openai.chat import ChatCompletionBody
+from jupyter_uml.protocol.openai.completions import TextCompletionBody
 
 HELLO = [{"role": "user", "content": "Hi"}]
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}

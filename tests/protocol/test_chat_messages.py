@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.protocol.body import StrictBody, validated
-from jupyter_uml.protocol.chat_messages import ChatMessage, conversation
+from jupyter_uml.protocol.openai.messages import ChatMessage, conversation
 from jupyter_uml.types import IMAGE_MARK, Message, ToolCall
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}

@@ -14,8 +14,8 @@ from jupyter_uml.protocol.endpoints import ENDPOINTS
 
 
 def test_every_endpoint_is_in_the_list() -> None:
-    for module in pkgutil.iter_modules(protocol.__path__):
-        importlib.import_module(f"{protocol.__name__}.{module.name}")
+    for module in pkgutil.walk_packages(protocol.__path__, f"{protocol.__name__}."):
+        importlib.import_module(module.name)
     found: set[type[Endpoint[Any]]] = set()
     todo: list[type[Endpoint[Any]]] = [Endpoint]
     while todo:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_uml.protocol.messages_answer import Answer
+from jupyter_uml.protocol.anthropic.answer import Answer
 from jupyter_uml.types import CallDelta, Chunk, FinishReason, GenerateRequest, SamplingParams, Usage
 
 REQUEST = GenerateRequest("ab", "demo", params=SamplingParams(max_tokens=9))

@@ -13,10 +13,10 @@ import orjson
 import pytest
 
 from jupyter_uml.errors import InvalidRequest
+from jupyter_uml.protocol.anthropic.body import MessagesBody, PromptBody
 from jupyter_uml.protocol.body import parse
 from jupyter_uml.protocol.endpoint import Caller
 from jupyter_uml.protocol.images import ImageReader
-from jupyter_uml.protocol.messages_body import MessagesBody, PromptBody
 from jupyter_uml.types import IMAGE_MARK, GenerateRequest, Message, ToolCall
 
 CALLER = Caller("me", "0" * 24)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_uml import errors
-from jupyter_uml.protocol.messages_errors import error_body
+from jupyter_uml.protocol.anthropic.errors import error_body
 
 
 @pytest.mark.parametrize(

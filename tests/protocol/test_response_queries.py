@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jupyter_uml.errors import InvalidRequest
-from jupyter_uml.protocol.response_queries import ListQuery, ReadQuery, page, read_query
+from jupyter_uml.protocol.responses.queries import ListQuery, ReadQuery, page, read_query
 
 ITEMS = [{"id": name} for name in "abcde"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_uml.errors import ResponseNotFound
-from jupyter_uml.protocol.response_store import ResponseStore, StoredResponse
+from jupyter_uml.protocol.responses.store import ResponseStore, StoredResponse
 
 
 class Clock:

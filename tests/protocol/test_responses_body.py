@@ -15,8 +15,8 @@ from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.protocol.body import parse
 from jupyter_uml.protocol.endpoint import Caller
 from jupyter_uml.protocol.images import ImageReader
-from jupyter_uml.protocol.responses_body import ResponsesRequest
-from jupyter_uml.protocol.responses_echo import echo
+from jupyter_uml.protocol.responses.body import ResponsesRequest
+from jupyter_uml.protocol.responses.echo import echo
 from jupyter_uml.types import IMAGE_MARK, GenerateRequest, Message, ToolCall
 
 CALLER = Caller("ann", "0123456789abcdef01234567")

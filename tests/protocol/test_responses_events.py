@@ -13,10 +13,10 @@ from pydantic import TypeAdapter
 
 from jupyter_uml.errors import WorkerDied
 from jupyter_uml.protocol.body import validated
-from jupyter_uml.protocol.responses_body import ResponsesRequest
-from jupyter_uml.protocol.responses_echo import echo
-from jupyter_uml.protocol.responses_items import read_kept
-from jupyter_uml.protocol.responses_writer import ResponseWriter
+from jupyter_uml.protocol.responses.body import ResponsesRequest
+from jupyter_uml.protocol.responses.echo import echo
+from jupyter_uml.protocol.responses.items import read_kept
+from jupyter_uml.protocol.responses.writer import ResponseWriter
 from jupyter_uml.types import Alternative, CallDelta, Chunk, Timings, TokenLogprob, Usage
 
 EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)

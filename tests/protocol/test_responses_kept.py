@@ -14,10 +14,10 @@ from jupyter_uml.loader.catalog import Catalog
 from jupyter_uml.loader.loader import UniversalLoader
 from jupyter_uml.protocol.body import parse
 from jupyter_uml.protocol.endpoint import Caller
-from jupyter_uml.protocol.response_store import StoredResponse
-from jupyter_uml.protocol.responses import ResponsesEndpoint, Turn
-from jupyter_uml.protocol.responses_body import ResponsesRequest
-from jupyter_uml.protocol.responses_items import MAX_ITEMS
+from jupyter_uml.protocol.responses.body import ResponsesRequest
+from jupyter_uml.protocol.responses.endpoint import ResponsesEndpoint, Turn
+from jupyter_uml.protocol.responses.items import MAX_ITEMS
+from jupyter_uml.protocol.responses.store import StoredResponse
 from jupyter_uml.service import Service
 from jupyter_uml.types import CallDelta, Chunk, Usage
 

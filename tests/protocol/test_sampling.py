@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from jupyter_uml.protocol.endpoint import Caller
-from jupyter_uml.protocol.text_completions import TextCompletionBody
+from jupyter_uml.protocol.openai.completions import TextCompletionBody
 from jupyter_uml.types import GenerateRequest, Grammar, SamplingParams
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.protocol.body import parse
-from jupyter_uml.protocol.chat_completions import ChatCompletionBody
 from jupyter_uml.protocol.endpoint import Caller
+from jupyter_uml.protocol.openai.chat import ChatCompletionBody
 from jupyter_uml.protocol.tools import MAX_TOOLS
 from jupyter_uml.types import GenerateRequest, Tool
 

@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.protocol.body import ModelId, StrictBody
-from jupyter_uml.protocol.chat_completions import ChatCompletionBody
-from jupyter_uml.protocol.embeddings import MAX_TOKENS, Token, as_inputs
 from jupyter_uml.protocol.endpoint import Caller, Endpoint
+from jupyter_uml.protocol.openai.chat import ChatCompletionBody
+from jupyter_uml.protocol.openai.embeddings import MAX_TOKENS, Token, as_inputs
 from jupyter_uml.service import Service
 from jupyter_uml.types import MAX_INPUTS, PromptRequest, Tokenized, TokenizeRequest
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from jupyter_uml.errors import InvalidRequest, UmlError
 from jupyter_uml.protocol.call_deltas import together
-from jupyter_uml.protocol.responses_errors import error_event
-from jupyter_uml.protocol.responses_output import (
+from jupyter_uml.protocol.openai.usage import timings_body
+from jupyter_uml.protocol.responses.errors import error_event
+from jupyter_uml.protocol.responses.output import (
     Body,
     FunctionCall,
     OutputItem,
@@ -18,7 +19,6 @@ from jupyter_uml.protocol.responses_output import (
     Status,
     SummarizedReasoning,
 )
-from jupyter_uml.protocol.usage import timings_body
 from jupyter_uml.types import CallDelta, Chunk, TokenLogprob, Usage
 
 

@@ -14,13 +14,13 @@ import orjson
 from jupyter_uml.errors import InvalidRequest, PreviousResponseNotFound, ResponseNotFound, UmlError
 from jupyter_uml.protocol.endpoint import Caller, Endpoint, Event
 from jupyter_uml.protocol.images import ImageReader
-from jupyter_uml.protocol.response_store import ResponseStore, StoredResponse
-from jupyter_uml.protocol.responses_body import ResponsesRequest
-from jupyter_uml.protocol.responses_echo import echo
-from jupyter_uml.protocol.responses_errors import error_event, error_fields
-from jupyter_uml.protocol.responses_items import MAX_ITEMS, ItemReference, KeptItem, read_kept
-from jupyter_uml.protocol.responses_output import Body
-from jupyter_uml.protocol.responses_writer import ResponseWriter
+from jupyter_uml.protocol.responses.body import ResponsesRequest
+from jupyter_uml.protocol.responses.echo import echo
+from jupyter_uml.protocol.responses.errors import error_event, error_fields
+from jupyter_uml.protocol.responses.items import MAX_ITEMS, ItemReference, KeptItem, read_kept
+from jupyter_uml.protocol.responses.output import Body
+from jupyter_uml.protocol.responses.store import ResponseStore, StoredResponse
+from jupyter_uml.protocol.responses.writer import ResponseWriter
 from jupyter_uml.service import Service
 from jupyter_uml.types import GenerateRequest
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from jupyter_uml.protocol.answers import Reply
-from jupyter_uml.protocol.completion_body import CompletionBody
 from jupyter_uml.protocol.endpoint import Caller, Event
-from jupyter_uml.protocol.fingerprint import fingerprint
-from jupyter_uml.protocol.usage import overall, timings_body, usage_body
+from jupyter_uml.protocol.openai.completion_body import CompletionBody
+from jupyter_uml.protocol.openai.fingerprint import fingerprint
+from jupyter_uml.protocol.openai.usage import overall, timings_body, usage_body
 from jupyter_uml.service import Service
 from jupyter_uml.types import Chunk, Timings, Usage
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from jupyter_uml.protocol.logprobs import ChatLogprobs
-from jupyter_uml.protocol.responses_items import sealed
+from jupyter_uml.protocol.openai.logprobs import ChatLogprobs
+from jupyter_uml.protocol.responses.items import sealed
 from jupyter_uml.types import TokenLogprob
 
 Body = dict[str, Any]

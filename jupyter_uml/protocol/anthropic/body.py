@@ -11,13 +11,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from jupyter_uml.errors import InvalidRequest
+from jupyter_uml.protocol.anthropic.content import MAX_TURNS, CacheControl, SystemText, Turn, conversation
+from jupyter_uml.protocol.anthropic.tools import ToolChoiceField, Tools, tool_fields
 from jupyter_uml.protocol.body import ModelId, StrictBody
 from jupyter_uml.protocol.endpoint import Caller
 from jupyter_uml.protocol.images import ImageReader
 from jupyter_uml.protocol.json_schema import schema_text
-from jupyter_uml.protocol.messages_content import MAX_TURNS, CacheControl, SystemText, Turn, conversation
-from jupyter_uml.protocol.messages_tools import ToolChoiceField, Tools, tool_fields
-from jupyter_uml.protocol.sampling import Share, StopString
+from jupyter_uml.protocol.openai.sampling import Share, StopString
 from jupyter_uml.types import MAX_STOP_STRINGS, GenerateRequest, Grammar, ReasoningEffort, SamplingParams
 
 Effort = Literal["low", "medium", "high", "xhigh", "max"]

@@ -13,15 +13,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from jupyter_uml.protocol.answers import answers, replies
-from jupyter_uml.protocol.chat_choices import delta_of, opening, piece, whole_choice
-from jupyter_uml.protocol.chat_messages import ChatMessage, conversation
-from jupyter_uml.protocol.completion_body import CompletionBody, MaxTokens, several
 from jupyter_uml.protocol.endpoint import DONE, Caller, Endpoint, Event
-from jupyter_uml.protocol.frame import Frame, ending
 from jupyter_uml.protocol.images import ImageReader
-from jupyter_uml.protocol.reasoning import ReasoningBody
+from jupyter_uml.protocol.openai.choices import delta_of, opening, piece, whole_choice
+from jupyter_uml.protocol.openai.completion_body import CompletionBody, MaxTokens, several
+from jupyter_uml.protocol.openai.frame import Frame, ending
+from jupyter_uml.protocol.openai.messages import ChatMessage, conversation
+from jupyter_uml.protocol.openai.reasoning import ReasoningBody
+from jupyter_uml.protocol.openai.usage import together
 from jupyter_uml.protocol.tools import ToolsBody
-from jupyter_uml.protocol.usage import together
 from jupyter_uml.service import Service
 from jupyter_uml.types import MAX_TOP_LOGPROBS, GenerateRequest, Usage
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_uml.protocol.responses_body import ReasoningSettings, ResponsesRequest, SchemaFormat
+from jupyter_uml.protocol.responses.body import ReasoningSettings, ResponsesRequest, SchemaFormat
 
 
 def echo(body: ResponsesRequest) -> dict[str, Any]:

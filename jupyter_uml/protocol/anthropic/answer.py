@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from jupyter_uml.protocol.anthropic.content import CALL_PREFIX
 from jupyter_uml.protocol.call_deltas import together
-from jupyter_uml.protocol.messages_content import CALL_PREFIX
 from jupyter_uml.types import CallDelta, Chunk, GenerateRequest, Usage
 
 Json = dict[str, Any]

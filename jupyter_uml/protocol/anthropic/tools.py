@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from jupyter_uml.protocol.anthropic.content import CacheControl
 from jupyter_uml.protocol.body import StrictBody
 from jupyter_uml.protocol.json_schema import schema_text
-from jupyter_uml.protocol.messages_content import CacheControl
 from jupyter_uml.protocol.tools import MAX_TOOLS, Choice, checked_tools, choose
 from jupyter_uml.types import Tool
 

@@ -13,14 +13,14 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.protocol.body import ModelId, StrictBody
-from jupyter_uml.protocol.completion_body import MaxTokens
 from jupyter_uml.protocol.endpoint import Caller
 from jupyter_uml.protocol.images import ImageReader, without_marks
-from jupyter_uml.protocol.reasoning import MAX_TEMPLATE_OPTIONS, Option, OptionName
-from jupyter_uml.protocol.responses_conversation import to_messages
-from jupyter_uml.protocol.responses_items import MAX_ITEMS, Item, KeptItem, MessageItem
-from jupyter_uml.protocol.responses_tools import ToolChoice, Tools, to_choice
-from jupyter_uml.protocol.sampling import JsonObjectFormat, JsonSchema, SamplingBody, TextFormat
+from jupyter_uml.protocol.openai.completion_body import MaxTokens
+from jupyter_uml.protocol.openai.reasoning import MAX_TEMPLATE_OPTIONS, Option, OptionName
+from jupyter_uml.protocol.openai.sampling import JsonObjectFormat, JsonSchema, SamplingBody, TextFormat
+from jupyter_uml.protocol.responses.conversation import to_messages
+from jupyter_uml.protocol.responses.items import MAX_ITEMS, Item, KeptItem, MessageItem
+from jupyter_uml.protocol.responses.tools import ToolChoice, Tools, to_choice
 from jupyter_uml.types import MAX_TOP_LOGPROBS, GenerateRequest, Grammar, Message, ReasoningEffort
 
 MAX_LABEL = 512  # characters

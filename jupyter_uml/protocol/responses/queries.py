@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.protocol.body import StrictBody, validated
-from jupyter_uml.protocol.responses_body import Includable
+from jupyter_uml.protocol.responses.body import Includable
 
 MAX_PAGE = 100
 _LISTS = ("include",)

@@ -6,9 +6,9 @@ from typing import Any
 
 from jupyter_uml.errors import InvalidRequest, UmlError
 from jupyter_uml.protocol.endpoint import Caller, Endpoint
-from jupyter_uml.protocol.responses import RESPONSES
-from jupyter_uml.protocol.responses_body import ResponsesRequest
-from jupyter_uml.protocol.responses_errors import error_fields
+from jupyter_uml.protocol.responses.body import ResponsesRequest
+from jupyter_uml.protocol.responses.endpoint import RESPONSES
+from jupyter_uml.protocol.responses.errors import error_fields
 from jupyter_uml.service import Service
 from jupyter_uml.types import PromptRequest
 

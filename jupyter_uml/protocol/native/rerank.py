@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from jupyter_uml.protocol.body import ModelId, StrictBody
-from jupyter_uml.protocol.embeddings import Text, numbers, prompt_usage
 from jupyter_uml.protocol.endpoint import Caller, Endpoint
+from jupyter_uml.protocol.openai.embeddings import Text, numbers, prompt_usage
 from jupyter_uml.service import Service
 from jupyter_uml.types import MAX_INPUTS, RankRequest
 

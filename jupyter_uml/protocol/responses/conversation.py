@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.protocol.images import ImageReader, without_marks
-from jupyter_uml.protocol.responses_items import (
+from jupyter_uml.protocol.responses.items import (
     FunctionCallItem,
     FunctionOutputItem,
     InputImage,

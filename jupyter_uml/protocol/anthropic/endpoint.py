@@ -7,11 +7,11 @@ from contextlib import aclosing
 from typing import Any
 
 from jupyter_uml.errors import UmlError
+from jupyter_uml.protocol.anthropic.answer import Answer
+from jupyter_uml.protocol.anthropic.body import MessagesBody, PromptBody
+from jupyter_uml.protocol.anthropic.errors import error_body
 from jupyter_uml.protocol.endpoint import B, Caller, Endpoint, Event
 from jupyter_uml.protocol.images import ImageReader
-from jupyter_uml.protocol.messages_answer import Answer
-from jupyter_uml.protocol.messages_body import MessagesBody, PromptBody
-from jupyter_uml.protocol.messages_errors import error_body
 from jupyter_uml.service import Service
 from jupyter_uml.types import PromptRequest, RenderedPrompt
 

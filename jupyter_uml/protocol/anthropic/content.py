@@ -15,8 +15,8 @@ import orjson
 from pydantic import Field, field_validator
 
 from jupyter_uml.protocol.body import StrictBody
-from jupyter_uml.protocol.chat_messages import named
 from jupyter_uml.protocol.images import ImageReader, without_marks
+from jupyter_uml.protocol.openai.messages import named
 from jupyter_uml.types import IMAGE_MARK, Message, Role, ToolCall
 
 MAX_TURNS = 4096

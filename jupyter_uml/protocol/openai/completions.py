@@ -10,12 +10,12 @@ from typing import Annotated, Any, Self
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from jupyter_uml.protocol.answers import answers, replies
-from jupyter_uml.protocol.completion_body import CompletionBody, Count, several
-from jupyter_uml.protocol.echo import Echo, EchoReader, Prompt
 from jupyter_uml.protocol.endpoint import DONE, Caller, Endpoint, Event
-from jupyter_uml.protocol.frame import Frame
-from jupyter_uml.protocol.text_choices import ChoiceWriter, best, ended, unanswered, whole_choice
-from jupyter_uml.protocol.usage import together, total
+from jupyter_uml.protocol.openai.completion_body import CompletionBody, Count, several
+from jupyter_uml.protocol.openai.echo import Echo, EchoReader, Prompt
+from jupyter_uml.protocol.openai.frame import Frame
+from jupyter_uml.protocol.openai.text_choices import ChoiceWriter, best, ended, unanswered, whole_choice
+from jupyter_uml.protocol.openai.usage import together, total
 from jupyter_uml.service import Service
 from jupyter_uml.types import MAX_TOP_LOGPROBS, Chunk, GenerateRequest, PromptRequest, Usage
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from jupyter_uml.protocol.answers import Reply
-from jupyter_uml.protocol.echo import Echo
-from jupyter_uml.protocol.frame import ending
-from jupyter_uml.protocol.logprobs import TextLogprobs
+from jupyter_uml.protocol.openai.echo import Echo
+from jupyter_uml.protocol.openai.frame import ending
+from jupyter_uml.protocol.openai.logprobs import TextLogprobs
 from jupyter_uml.types import Chunk, Usage
 
 

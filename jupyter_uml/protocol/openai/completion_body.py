@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from jupyter_uml.protocol.body import ModelId, StrictBody
-from jupyter_uml.protocol.sampling import SamplingBody
+from jupyter_uml.protocol.openai.sampling import SamplingBody
 from jupyter_uml.types import GenerateRequest
 
 MAX_ANSWERS = 8  # to one prompt

@@ -6,9 +6,9 @@ from typing import Any
 
 from jupyter_uml.protocol.answers import Reply
 from jupyter_uml.protocol.call_deltas import together
-from jupyter_uml.protocol.chat_messages import CALL_PREFIX
-from jupyter_uml.protocol.frame import ending
-from jupyter_uml.protocol.logprobs import ChatLogprobs
+from jupyter_uml.protocol.openai.frame import ending
+from jupyter_uml.protocol.openai.logprobs import ChatLogprobs
+from jupyter_uml.protocol.openai.messages import CALL_PREFIX
 from jupyter_uml.types import CallDelta, Chunk, TokenLogprob
 
 

@@ -1,0 +1,1 @@
+"""Endpoints of our own, and those without a better home."""
