@@ -15,7 +15,7 @@ from jupyter_uml.types import Message, Tool, ToolCall
 # pieces are tokenized one by one. One lone mark survives whatever a template does with a text: cut, split or trim it,
 # or write it as JSON. A noncharacter of Unicode, so that nobody misses it.
 MARK = "\ufdd0"
-HERE = "\ufdd2"  # where an answer begins in a text that a template wrote
+HERE = "\ufdd3"  # where an answer begins in a text that a template wrote
 
 
 def guard(messages: Iterable[Message], controls: Sequence[str]) -> list[Message]:

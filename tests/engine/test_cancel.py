@@ -18,7 +18,7 @@ def test_an_interrupt_ends_a_prefill_that_runs(tmp_path: Path) -> None:
     engine.costs.add_prefill(512, 0.01)  # large chunks
     request = raw(story(8000))
     engine.add(request)
-    while engine._places.running == [] or engine._running[0].computed < 3000:
+    while engine._places.running == [] or engine._places.running[0].computed < 3000:
         engine.step()
     (sequence,) = engine._places.running
     chunk = engine._context.batch_tokens

@@ -232,7 +232,7 @@ def test_an_interrupted_image_is_computed_again(start: Start, make: Make) -> Non
     engine = start(make)
     request = see()
     engine.add(with_logprobs(request))
-    while not (engine._places.running and engine._running[0].at_image):
+    while not (engine._places.running and engine._places.running[0].at_image):
         engine.step()
     before = engine._places.running[0].computed
     engine.interrupt(request.id)
@@ -245,7 +245,7 @@ def test_an_image_that_was_computed_in_part_is_begun_again(start: Start) -> None
     engine = start(vision_models.qwen2vl, n_parallel=1)
     request = ask(f"What is this? {IMAGE_MARK} Say it.", png(400, 400))
     engine.add(request)
-    while not (engine._places.running and engine._running[0].computed > 100):
+    while not (engine._places.running and engine._places.running[0].computed > 100):
         engine.step()
     assert engine._places.running[0].at_image
     engine.abort(request.id)
