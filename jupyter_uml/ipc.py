@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -135,7 +135,7 @@ def encode(message: ToWorker | FromWorker) -> bytes:
     return HEADER.pack(len(body)) + body
 
 
-def encode_request(request: GenerateRequest | SideRequest) -> bytes:
+def encode_request(request: GenerateRequest | SideRequest[Any]) -> bytes:
     """The frame of a request, checked as the worker will check it: a bad request must cost nobody but its sender.
 
     Raises:
@@ -149,7 +149,7 @@ def encode_request(request: GenerateRequest | SideRequest) -> bytes:
     return frame
 
 
-def _message(request: GenerateRequest | SideRequest) -> ToWorker:
+def _message(request: GenerateRequest | SideRequest[Any]) -> ToWorker:
     match request:
         case EmbedRequest():
             return Embed(request)
@@ -161,7 +161,9 @@ def _message(request: GenerateRequest | SideRequest) -> ToWorker:
             return Tokenize(request)
         case PromptRequest():
             return Render(request)
-    return Add(request)
+        case GenerateRequest():
+            return Add(request)
+    raise TypeError(f"{type(request).__name__} cannot be sent")
 
 
 def decode_to_worker(body: bytes) -> ToWorker:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
-from typing import Any, overload
+from typing import Any, TypeVar
 
 from jupyter_uml import __version__
 from jupyter_uml.loader.catalog import Catalog, default_model_dir
@@ -14,21 +14,13 @@ from jupyter_uml.loader.loader import UniversalLoader
 from jupyter_uml.loader.prompt_cache import default_cache_dir, prompt_cache
 from jupyter_uml.types import (
     Chunk,
-    EmbedRequest,
     GenerateRequest,
     LoadSettings,
     ModelStatus,
-    PromptRequest,
-    RankRequest,
-    RenderedPrompt,
-    Rows,
-    ScoreRequest,
-    Scores,
     SideRequest,
-    SideResult,
-    Tokenized,
-    TokenizeRequest,
 )
+
+R = TypeVar("R")
 
 
 class Service:
@@ -74,15 +66,7 @@ class Service:
             async for chunk in chunks:
                 yield chunk
 
-    @overload
-    async def compute(self, request: EmbedRequest | RankRequest) -> Rows: ...
-    @overload
-    async def compute(self, request: ScoreRequest) -> Scores: ...
-    @overload
-    async def compute(self, request: TokenizeRequest) -> Tokenized: ...
-    @overload
-    async def compute(self, request: PromptRequest) -> RenderedPrompt: ...
-    async def compute(self, request: SideRequest) -> SideResult:
+    async def compute(self, request: SideRequest[R]) -> R:
         """What is asked for beside answers; the model is loaded first where it is not. Cancelling the task cancels.
 
         Raises:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, Self
+from typing import Any, Generic, Literal, Self, TypeVar
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "aborted"]
@@ -130,12 +130,21 @@ class GenerateRequest:
     template_options: tuple[tuple[str, bool | int | float | str], ...] = ()  # further variables of the chat template
 
 
+R_co = TypeVar("R_co", covariant=True)
+
+
 @dataclass(frozen=True, slots=True)
-class PromptRequest:
-    """What would the prompt of this request be? Nothing is generated."""
+class SideRequest(Generic[R_co]):
+    """What is asked for beside answers; its result is an `R_co`."""
 
     id: str
     model: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRequest(SideRequest["RenderedPrompt"]):
+    """What would the prompt of this request be? Nothing is generated."""
+
     request: GenerateRequest
 
 
@@ -149,11 +158,9 @@ class RenderedPrompt:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenizeRequest:
+class TokenizeRequest(SideRequest["Tokenized"]):
     """Texts to be made into tokens, or tokens into text."""
 
-    id: str
-    model: str
     inputs: tuple[str | tuple[int, ...], ...]
     add_special: bool = True  # such as the token that begins every text
     parse_special: bool = True
@@ -169,11 +176,9 @@ class Tokenized:
 
 
 @dataclass(frozen=True, slots=True)
-class EmbedRequest:
+class EmbedRequest(SideRequest["Rows"]):
     """Texts, or their tokens, each to become a vector."""
 
-    id: str
-    model: str
     inputs: tuple[str | tuple[int, ...], ...]
     pooling: Pooling | None = None  # None: as the model's file says, else the mean
     normalize: bool = True  # to length 1
@@ -181,26 +186,19 @@ class EmbedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class RankRequest:
+class RankRequest(SideRequest["Rows"]):
     """Documents to be scored by how well they answer a query, by a model with a classifier."""
 
-    id: str
-    model: str
     query: str
     documents: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreRequest:
+class ScoreRequest(SideRequest["Scores"]):
     """Texts, or their tokens: how likely is each token, given those before it?"""
 
-    id: str
-    model: str
     inputs: tuple[str | tuple[int, ...], ...]
     top: int = 0  # report so many alternatives of each token, too
-
-
-SideRequest = EmbedRequest | RankRequest | ScoreRequest | TokenizeRequest | PromptRequest
 
 
 @dataclass(frozen=True, slots=True)

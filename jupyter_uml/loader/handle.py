@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from itertools import count
-from typing import Protocol, overload
+from typing import Any, Protocol, TypeVar, cast
 
 from jupyter_uml import ipc
 from jupyter_uml.errors import GenerationAborted, ModelLoadFailed, Overloaded, UmlError, WorkerDied
@@ -17,20 +17,11 @@ from jupyter_uml.loader.process import WorkerProcess
 from jupyter_uml.types import (
     Chunk,
     EffectiveSettings,
-    EmbedRequest,
     GenerateRequest,
     ModelInfo,
     ModelSpec,
-    PromptRequest,
-    RankRequest,
-    RenderedPrompt,
-    Rows,
-    ScoreRequest,
-    Scores,
     SideRequest,
     SideResult,
-    Tokenized,
-    TokenizeRequest,
 )
 
 HANDSHAKE_SECONDS = 60.0  # a cold disk may take long to give Python and llama.cpp
@@ -39,6 +30,7 @@ MAX_UNREAD = 1 << 14  # chunks of an answer; whoever leaves more waiting has sto
 
 log = logging.getLogger(__name__)
 
+R = TypeVar("R")
 OnDeath = Callable[[str], None]  # is told the end of the worker's log
 
 
@@ -65,15 +57,7 @@ class EngineHandle(Protocol):
         """
         ...
 
-    @overload
-    async def compute(self, request: EmbedRequest | RankRequest) -> Rows: ...
-    @overload
-    async def compute(self, request: ScoreRequest) -> Scores: ...
-    @overload
-    async def compute(self, request: TokenizeRequest) -> Tokenized: ...
-    @overload
-    async def compute(self, request: PromptRequest) -> RenderedPrompt: ...
-    async def compute(self, request: SideRequest) -> SideResult:
+    async def compute(self, request: SideRequest[R]) -> R:
         """What is asked for beside answers. Cancelling the task aborts the request.
 
         Raises:
@@ -146,22 +130,14 @@ class WorkerEngine:
                 assert isinstance(item, Chunk)
                 yield replace(item, request_id=request.id)
 
-    @overload
-    async def compute(self, request: EmbedRequest | RankRequest) -> Rows: ...
-    @overload
-    async def compute(self, request: ScoreRequest) -> Scores: ...
-    @overload
-    async def compute(self, request: TokenizeRequest) -> Tokenized: ...
-    @overload
-    async def compute(self, request: PromptRequest) -> RenderedPrompt: ...
-    async def compute(self, request: SideRequest) -> SideResult:
+    async def compute(self, request: SideRequest[R]) -> R:
         async with aclosing(self._items(request)) as items:
             async for item in items:
                 assert not isinstance(item, Chunk)
-                return replace(item, request_id=request.id)
+                return cast(R, replace(item, request_id=request.id))
         raise AssertionError("every request ends with a result or an error")
 
-    async def _items(self, request: GenerateRequest | SideRequest) -> AsyncGenerator[Chunk | SideResult, None]:
+    async def _items(self, request: GenerateRequest | SideRequest[Any]) -> AsyncGenerator[Chunk | SideResult, None]:
         if self._dead:
             raise _died()
         if len(self._queues) >= MAX_REQUESTS:
