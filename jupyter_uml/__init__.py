@@ -6,7 +6,7 @@ The way of a request, here of a `%%uml` cell:
    and sends the request (`client/transport.py`). An `openai` program or the sidebar sends the same bytes.
 2. `server/base.py` is the gate: who asks, may they, is the body sound. `server/endpoint.py` is the route of every
    protocol; `protocol/` says what the protocols mean: `openai/chat.py`, for instance, turns OpenAI's fields into a
-   `GenerateRequest` (`types.py`).
+   `GenerateRequest` (`types/`).
 3. `service.py` is the product without HTTP. It asks `loader/loader.py` for the model's engine, which is started
    just in time, once for all who ask.
 4. `loader/handle.py` sends the request through `loader/process.py` to the model's worker process, in the messages of

@@ -82,7 +82,7 @@ THIRD_PARTY = {
 FORBIDDEN = {
     "engine/": {"asyncio", "concurrent", "http", "multiprocessing", "socket", "subprocess", "urllib"},
     "engine/scheduler.py": {"datetime", "random", "threading", "time"},  # pure: the same input, the same batch
-    "types.py": {"asyncio", "os", "pathlib", "subprocess"},
+    "types/": {"asyncio", "os", "pathlib", "subprocess"},
     "errors.py": {"asyncio", "http", "os", "pathlib", "subprocess"},
     "kernel/": {"http", "multiprocessing", "socket", "subprocess", "urllib"},  # the client talks, not the kernel
 }

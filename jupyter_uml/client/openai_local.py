@@ -20,7 +20,7 @@ from jupyter_uml.client.client import UniversalClient
 from jupyter_uml.client.local_transport import LocalTransport
 from jupyter_uml.errors import RouteNotFound, UmlError
 from jupyter_uml.protocol.body import StrictBody, parse
-from jupyter_uml.protocol.endpoint import Caller, Endpoint
+from jupyter_uml.protocol.endpoint import Caller, Endpoint, plain_error
 from jupyter_uml.protocol.endpoints import ENDPOINTS
 from jupyter_uml.protocol.openai.model_list import models_body
 from jupyter_uml.protocol.responses.endpoint import RESPONSES
@@ -35,7 +35,6 @@ PRINCIPAL = "local"
 T = TypeVar("T")
 
 _ENDPOINTS = {endpoint.path: endpoint for endpoint in ENDPOINTS}
-_PLAIN: Endpoint[Any] = Endpoint()
 _STARTED = int(time.time())
 
 
@@ -63,7 +62,9 @@ class LocalOpenAI(httpx2.BaseTransport):
         except _ImpatientError as error:
             raise httpx2.ReadTimeout("The answer took too long.", request=request) from error
         except UmlError as error:
-            response = _json((endpoint or _PLAIN).error_body(error, id_), status_of(error), headers_of(error))
+            response = _json(
+                endpoint.error_body(error, id_) if endpoint else plain_error(error), status_of(error), headers_of(error)
+            )
         response.headers["X-Request-Id"] = id_
         return response
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
@@ -42,7 +43,12 @@ class Event:
 DONE = Event(None)  # the end that tells a whole answer from a cut one
 
 
-class Endpoint(Generic[B]):
+def plain_error(error: UmlError) -> dict[str, Any]:
+    """The body of an error, wherever a protocol has no form of its own."""
+    return {"error": error.to_dict()}
+
+
+class Endpoint(ABC, Generic[B]):
     """One route of a protocol. Stateless: one object serves all requests.
 
     Before the first event of a stream an error is raised and becomes a status; later it is `error_event`.
@@ -56,25 +62,26 @@ class Endpoint(Generic[B]):
         """Whether the answer is to be sent as events."""
         return False
 
+    @abstractmethod
     async def whole(self, service: Service, body: B, caller: Caller) -> dict[str, Any]:
         """The answer's body. Cancelling the task aborts what was begun.
 
         Raises:
             UmlError: the request failed.
         """
-        raise NotImplementedError
 
     def events(self, service: Service, body: B, caller: Caller) -> AsyncGenerator[Event, None]:
-        """The answer's events, the last one included. Closing the generator aborts what was begun.
+        """The answer's events, the last one included. Closing the generator aborts what was begun. An endpoint that
+        never `streams` has none.
 
         Raises:
             UmlError: the request failed.
         """
-        raise NotImplementedError
+        raise TypeError(f"{self.path} does not stream")
 
     def error_body(self, error: UmlError, request_id: str) -> dict[str, Any]:
         """`request_id`: as the answer's header says it."""
-        return {"error": error.to_dict()}
+        return plain_error(error)
 
     def error_event(self, error: UmlError, request_id: str) -> Event:
         return Event(self.error_body(error, request_id), "error")

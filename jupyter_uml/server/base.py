@@ -24,6 +24,7 @@ from jupyter_uml.errors import (
     UmlError,
 )
 from jupyter_uml.protocol.body import Body, parse
+from jupyter_uml.protocol.endpoint import plain_error
 from jupyter_uml.protocol.statuses import headers_of, status_of
 from jupyter_uml.server.keys import JUPYTER_USER, KEY_PREFIX, KeyRing, Principal, Scope
 from jupyter_uml.server.stream import ClientGoneError
@@ -199,7 +200,7 @@ class UmlHandler(JupyterHandler):
         self.write_json(self.error_body(error), status)
 
     def error_body(self, error: UmlError) -> dict[str, Any]:
-        return {"error": error.to_dict()}
+        return plain_error(error)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         if not isinstance(value, UmlError | HTTPError):

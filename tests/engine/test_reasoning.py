@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,17 +15,26 @@ from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.types import Chunk, Grammar, ReasoningEffort, SamplingParams, Tool, Usage
 from tests.conftest import endless_model
 from tests.engine.engines import GREEDY, answer, chat, make_engine, text
-from tests.engine.thinking import thinking
+from tests.engine.thinking import TURNS, thinking
+
+
+@contextmanager
+def thinker(folder: Path, content: bytes, **settings: int) -> Iterator[Engine]:
+    """An engine on a model file of this content."""
+    path = folder / "thinking.gguf"
+    path.write_bytes(content)
+    engine = make_engine(path, **settings)
+    try:
+        yield engine
+    finally:
+        engine.close()
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """It never ends its reasoning by itself."""
-    path = tmp_path_factory.mktemp("models") / "thinking.gguf"
-    path.write_bytes(thinking(endless_model()))
-    engine = make_engine(path)
-    yield engine
-    engine.close()
+    with thinker(tmp_path_factory.mktemp("models"), thinking(endless_model())) as engine:
+        yield engine
 
 
 def reasoning(chunks: list[Chunk]) -> str:
@@ -78,19 +88,11 @@ def test_a_form_is_for_the_answer_and_not_for_the_reasoning(engine: Engine) -> N
 
 
 def test_a_template_without_the_option_is_closed_by_hand(tmp_path: Path) -> None:
-    path = tmp_path / "always.gguf"
-    template = (
-        "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
-        "{%- endfor %}{{- '<|im_start|>assistant\\n<think>\\n' }}"
-    )
-    path.write_bytes(thinking(demo_model_path().read_bytes(), template))
-    engine = make_engine(path)
-    try:
+    template = TURNS + "{{- '<|im_start|>assistant\\n<think>\\n' }}"
+    with thinker(tmp_path, thinking(demo_model_path().read_bytes(), template)) as engine:
         chunks = answer(engine, chat("Hello!", reasoning_effort="none"))
         assert reasoning(chunks) == ""
         assert text(chunks)
-    finally:
-        engine.close()
 
 
 @pytest.mark.parametrize(("pattern", "meant"), [(r"a\/b", "a/b"), ("a/b", "a/b"), (r"\\/", "\\/")])
@@ -108,27 +110,16 @@ def test_a_schema_that_is_no_object_is_refused(engine: Engine, schema: str) -> N
 
 @pytest.mark.parametrize("effort", [None, "high"])
 def test_a_call_that_is_required_comes_before_the_context_is_full(tmp_path: Path, effort: ReasoningEffort) -> None:
-    path = tmp_path / "thinking.gguf"
-    path.write_bytes(thinking(endless_model()))
-    engine = make_engine(path, n_ctx=512)
-    try:
+    with thinker(tmp_path, thinking(endless_model()), n_ctx=512) as engine:
         params, tool = SamplingParams(temperature=0), Tool("f")
         request = chat("Is it so?", params, tools=(tool,), tool_choice="required", reasoning_effort=effort)
         chunks = answer(engine, request)
         assert [delta.name for chunk in chunks for delta in chunk.calls if delta.name][:1] == ["f"]
-    finally:
-        engine.close()
 
 
 def test_guesses_do_not_overrun_the_budget(tmp_path: Path) -> None:
-    path = tmp_path / "free.gguf"
-    template = (
-        "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
-        "{%- endfor %}{{- '<|im_start|>assistant\\n' }}{#</think>#}"
-    )
-    path.write_bytes(thinking(demo_model_path().read_bytes(), template))
-    engine = make_engine(path)
-    try:
+    template = TURNS + "{{- '<|im_start|>assistant\\n' }}{#</think>#}"
+    with thinker(tmp_path, thinking(demo_model_path().read_bytes(), template)) as engine:
         grammar = Grammar("lark", 'start: "<think>" /(?s:.{200})/ "</think>" /(?s:.*)/')
         params = SamplingParams(temperature=0, max_tokens=130, grammar=grammar)
         answer(engine, chat("How do I load a model?", params))  # is what the next ones guess
@@ -136,5 +127,3 @@ def test_guesses_do_not_overrun_the_budget(tmp_path: Path) -> None:
         assert sum(each.accepted_tokens for each in usages) > 0
         assert len({each.reasoning_tokens for each in usages}) == 1
         assert 8 <= usages[0].reasoning_tokens < 8 + len("</think>")
-    finally:
-        engine.close()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import struct
 
 KEY = b"tokenizer.chat_template"
-TEMPLATE = (
+TURNS = (
     "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
-    "{%- endfor %}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}"
+    "{%- endfor %}"
+)
+TEMPLATE = TURNS + (
+    "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}"
     "{%- if enable_thinking is not defined or enable_thinking %}{{- '<think>\\n' }}"
     "{%- else %}{{- '<think>\\n\\n</think>\\n\\n' }}{%- endif %}{%- endif %}"
 )

@@ -5,6 +5,7 @@ Events have no sequence numbers yet; whoever sends them counts.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
 
 from jupyter_uml.protocol.openai.logprobs import ChatLogprobs
@@ -15,7 +16,7 @@ Body = dict[str, Any]
 Status = Literal["in_progress", "completed", "incomplete"]
 
 
-class OutputItem:
+class OutputItem(ABC):
     """`id`: of the item; `place`: its index in the answer's output."""
 
     prefix: ClassVar[str]  # of the id
@@ -29,9 +30,9 @@ class OutputItem:
     def text(self) -> str:
         return "".join(self._pieces)
 
+    @abstractmethod
     def body(self, status: Status) -> Body:
         """The item as it is now; while in progress, as it began."""
-        raise NotImplementedError
 
     def begin(self) -> list[Body]:
         return [self._about("response.output_item.added", "in_progress")]
@@ -85,8 +86,8 @@ class _OnePart(OutputItem):
     def _of_part(self, kind: str, **more: Any) -> Body:
         return self._event(kind, **{self.index: 0}, **more)
 
-    def _part(self) -> Body:
-        raise NotImplementedError
+    @abstractmethod
+    def _part(self) -> Body: ...
 
     def _parts(self, status: Status) -> list[Body]:
         return [] if status == "in_progress" else [self._part()]
