@@ -165,6 +165,61 @@ class ModelBusy(UmlError):
     kind = "conflict_error"
 
 
+# --- the hub, from which models are pulled ----------------------------------------------------
+
+
+class RepositoryNotFound(UmlError):
+    """The hub knows no such repository, revision or file, or does not show it to this user."""
+
+    code = "repository_not_found"
+    kind = "invalid_request_error"
+
+
+class HubAccessDenied(UmlError):
+    """The hub wants a token, another token, or conditions to be accepted."""
+
+    code = "hub_access_denied"
+    kind = "permission_error"
+
+
+class NothingToPull(UmlError):
+    """The repository is there, but nothing in it is what was asked for, or more than one thing is."""
+
+    code = "nothing_to_pull"
+    kind = "invalid_request_error"
+
+
+class HubUnavailable(UmlError):
+    """The hub cannot be reached, is overloaded or wants fewer requests; `retry_after` says when to ask again."""
+
+    code = "hub_unavailable"
+    kind = "connection_error"
+
+
+class DownloadFailed(UmlError):
+    """The file that came is not the one that was announced, or it could not be written."""
+
+    code = "download_failed"
+
+
+class PullCancelled(UmlError):
+    """Somebody asked for the pull to be ended. What had come is kept: the next pull goes on from there."""
+
+    code = "pull_cancelled"
+    kind = "conflict_error"
+
+
+class PullNotFound(UmlError):
+    code = "pull_not_found"
+    kind = "invalid_request_error"
+
+
+class InsufficientDisk(UmlError):
+    """There is no room for what is to come, or there was none when it came."""
+
+    code = "insufficient_disk"
+
+
 # --- the engine ------------------------------------------------------------------------------
 
 

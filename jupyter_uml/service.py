@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 from jupyter_uml import __version__
 from jupyter_uml.loader.catalog import Catalog, default_model_dir
 from jupyter_uml.loader.fit import available_memory, total_memory
+from jupyter_uml.loader.hub import Hub
 from jupyter_uml.loader.loader import UniversalLoader
 from jupyter_uml.loader.prompt_cache import default_cache_dir, prompt_cache
+from jupyter_uml.loader.pull import Pulls
 from jupyter_uml.types import (
     Chunk,
     GenerateRequest,
@@ -26,8 +28,9 @@ R = TypeVar("R")
 class Service:
     """The verbs of the product over one loader."""
 
-    def __init__(self, loader: UniversalLoader) -> None:
+    def __init__(self, loader: UniversalLoader, pulls: Pulls | None = None) -> None:
         self.loader = loader
+        self.pulls = pulls or Pulls(Hub())
 
     @classmethod
     def create(cls) -> Service:
@@ -76,4 +79,5 @@ class Service:
         return await engine.compute(request)
 
     async def aclose(self) -> None:
+        await self.pulls.close()
         await self.loader.close()

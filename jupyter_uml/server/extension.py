@@ -19,16 +19,20 @@ from traitlets import Bool, Int, List, Unicode, default
 
 from jupyter_uml import __version__
 from jupyter_uml.loader.catalog import Catalog, default_model_dir
+from jupyter_uml.loader.hub import Hub
 from jupyter_uml.loader.loader import UniversalLoader
 from jupyter_uml.loader.prompt_cache import DISK_BYTES, RAM_BYTES, default_cache_dir, prompt_cache
+from jupyter_uml.loader.pull import Pulls, id_in
 from jupyter_uml.protocol.endpoints import ENDPOINTS
 from jupyter_uml.server.base import UnknownRouteHandler
+from jupyter_uml.server.commands.pull import PullApp, fits_this_machine
 from jupyter_uml.server.endpoint import EndpointHandler
 from jupyter_uml.server.image_fetcher import ImageFetcher
 from jupyter_uml.server.keys import JUPYTER_USER, KeyRing
 from jupyter_uml.server.native import HealthHandler, LoadModelHandler, ModelHandler, ModelsHandler, UnloadModelHandler
 from jupyter_uml.server.openai import ModelCardHandler, ModelListHandler
 from jupyter_uml.server.openapi import OpenApiHandler
+from jupyter_uml.server.pull import PULL_ROUTES
 from jupyter_uml.server.responses import RESPONSE_ROUTES
 from jupyter_uml.service import Service
 
@@ -44,7 +48,7 @@ ROUTES: list[Route] = [
     ("v1/models", ModelListHandler, {}),
     (f"v1/models/{_MODEL}", ModelCardHandler, {}),
     *((endpoint.path, EndpointHandler, {"endpoint": endpoint}) for endpoint in ENDPOINTS),
-    *((path, handler, {}) for path, handler in RESPONSE_ROUTES),
+    *((path, handler, {}) for path, handler in (*PULL_ROUTES, *RESPONSE_ROUTES)),
     ("openapi.json", OpenApiHandler, {}),
 ]
 
@@ -79,6 +83,7 @@ class UMLApp(ExtensionApp):
     }
     flags = {"allow-root": ({"ServerApp": {"allow_root": True}}, "Run as root, too.")}  # noqa: RUF012
     classes = [ServerApp]  # noqa: RUF012
+    subcommands = {"pull": (PullApp, PullApp.description)}  # noqa: RUF012
     description = "Serve language models on this machine, without notebooks. In JupyterLab it runs by itself."
     extension_url = "/uml/health"
     load_other_extensions = False
@@ -104,6 +109,10 @@ class UMLApp(ExtensionApp):
         help="Servers, by their names as in URLs, from which images in requests are fetched. Empty: from none; images "
         "come as data: URLs. Names that lead into this machine or its network are refused.",
     ).tag(config=True)
+    hub_endpoint = Unicode(
+        help="Address of the hub from which models are pulled, such as a mirror's. Empty: Hugging Face's, or what "
+        "HF_ENDPOINT says.",
+    ).tag(config=True)
     demo_model = Bool(True, help="Offer the small bundled model `demo`.").tag(config=True)
 
     @default("open_browser")
@@ -115,7 +124,9 @@ class UMLApp(ExtensionApp):
         folders = [default_model_dir(), *(Path(folder) for folder in self.model_dirs)]
         cache_dir = Path(self.cache_dir).expanduser() if self.cache_dir else None
         cache = partial(prompt_cache, cache_dir, self.cache_ram, self.cache_disk)
-        self.service = Service(UniversalLoader(Catalog(folders, demo=self.demo_model), cache))
+        catalog = Catalog(folders, demo=self.demo_model)
+        pulls = Pulls(Hub(self.hub_endpoint or None), fits_this_machine, id_in(catalog))
+        self.service = Service(UniversalLoader(catalog, cache), pulls)
         self.keys = KeyRing()
 
     def initialize_handlers(self) -> None:

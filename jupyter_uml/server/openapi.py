@@ -9,6 +9,7 @@ from jupyter_uml.protocol.endpoints import ENDPOINTS
 from jupyter_uml.protocol.openapi import Operation, document
 from jupyter_uml.server.base import UmlHandler
 from jupyter_uml.server.native_types import LoadModelRequest, UnloadModelRequest
+from jupyter_uml.server.pull import PullRequest
 
 OPERATIONS = (
     *map(Operation.of, ENDPOINTS),
@@ -22,6 +23,10 @@ OPERATIONS = (
     Operation("get", "models/{model}", "One of them."),
     Operation("post", "load_model", "Load a model; without `wait` the answer comes at once.", LoadModelRequest),
     Operation("post", "unload_model", "Give a model's memory back.", UnloadModelRequest),
+    Operation("post", "pull", "Bring a model from the hub, followed by events.", PullRequest, streams=True),
+    Operation("get", "pull", "The pulls that are running."),
+    Operation("get", "pull/{id}", "How far one of them is."),
+    Operation("delete", "pull/{id}", "End it; what has come is kept."),
     Operation("get", "openapi.json", "This document."),
 )
 

@@ -1,0 +1,1 @@
+"""The sub-commands of `jupyter uml`, each an application of its own."""

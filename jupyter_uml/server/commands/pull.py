@@ -1,0 +1,95 @@
+"""`jupyter uml pull`: brings a model from the hub, with or without a server that runs.
+
+A server that pulls the same file at the same time is waited for, and finds what came here: they share the cache.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from traitlets import Bool, Unicode
+
+from jupyter_uml.errors import InvalidRequest
+from jupyter_uml.loader.catalog import Catalog, default_model_dir
+from jupyter_uml.loader.fit import total_memory
+from jupyter_uml.loader.hub import Hub, Progress
+from jupyter_uml.loader.hub_listing import Listing
+from jupyter_uml.loader.pull import Found, Pulled, Pulls, id_in
+from jupyter_uml.loader.pull_choice import choose
+from jupyter_uml.loader.pull_name import PullName
+from jupyter_uml.server.commands.command import Command
+from jupyter_uml.server.commands.progress_bar import ProgressBar, size
+
+
+class PullApp(Command):
+    """Bring a model from Hugging Face's hub."""
+
+    name = "jupyter uml pull"
+    description = "Bring a model from Hugging Face's hub into the cache that its tools share."
+    examples = """
+    jupyter uml pull Qwen/Qwen3-8B-GGUF              # the quantisation that suits this machine
+    jupyter uml pull Qwen/Qwen3-8B-GGUF:Q6_K         # this one
+    jupyter uml pull Qwen/Qwen3-8B-GGUF --list       # what there is
+    HF_TOKEN=… jupyter uml pull owner/private-repo@v2
+    """
+    aliases = {"hub-endpoint": "PullApp.hub_endpoint"}  # noqa: RUF012  as traitlets wants it
+    flags = {"list": ({"PullApp": {"list_only": True}}, "Only say what the repository has.")}  # noqa: RUF012
+    hub_endpoint = Unicode(help="Address of the hub. Empty: as UMLApp.hub_endpoint says.").tag(config=True)
+    list_only = Bool(False, help="Only say what the repository has.").tag(config=True)
+
+    async def run(self) -> None:
+        if len(self.extra_args) != 1:
+            raise InvalidRequest("Say which model: jupyter uml pull owner/repository[:quantisation]")
+        name = PullName.parse(self.extra_args[0])
+        hub = Hub(self.hub_endpoint or self.setting("hub_endpoint", "") or None)
+        if self.list_only:
+            listing = await hub.listing(name.repo, name.revision)
+            print(table(listing))
+            choice = choose(listing, PullName(name.repo), fits_this_machine)
+            print(f"Suits this machine: {choice.offer.name}. {choice.why}")
+        else:
+            folders = [default_model_dir(), *map(Path, self.setting("model_dirs", []))]
+            await _pull(Pulls(hub, fits_this_machine, id_in(Catalog.of_user(folders))), name)
+
+
+async def _pull(pulls: Pulls, name: PullName) -> None:
+    bar = ProgressBar()
+    try:
+        async for event in pulls.start(name).events():
+            match event:
+                case Found():
+                    print(_told(event), file=sys.stderr)
+                case Progress():
+                    bar.show(event)
+                case Pulled():
+                    bar.end()
+                    print(f"It lies at {event.path}", file=sys.stderr)
+                    print(event.model or event.path)
+    finally:
+        bar.end()
+        await pulls.close()
+
+
+def fits_this_machine(size_bytes: int) -> bool:
+    """Whether its weights leave a fifth of the memory to its context and to everything else."""
+    return size_bytes <= 0.8 * total_memory()
+
+
+def table(listing: Listing) -> str:
+    """A row for each model that could be pulled."""
+    width = max((len(offer.name) for offer in listing.offers), default=0)
+    rows = [
+        f"{offer.name:{width}}  {offer.quantisation or '?':8}  {size(offer.size_bytes):>10}" for offer in listing.offers
+    ]
+    if listing.projector:
+        rows.append(f"Sees images with {listing.projector.path}, {size(listing.projector.size_bytes)}.")
+    if listing.other_formats:
+        rows.append(f"Does not load: {', '.join(listing.other_formats)}.")
+    return "\n".join(rows)
+
+
+def _told(found: Found) -> str:
+    choice = found.choice
+    files = f", {len(choice.files)} files" if len(choice.files) > 1 else ""
+    return f"{choice.offer.name} ({size(choice.size_bytes)}{files}). {choice.why}"
