@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 from jupyter_uml import __version__
-from jupyter_uml.loader.catalog import Catalog, default_model_dir
-from jupyter_uml.loader.fit import available_memory, total_memory
-from jupyter_uml.loader.hub import Hub
+from jupyter_uml.loader.catalog.catalog import Catalog, default_model_dir
+from jupyter_uml.loader.hub.hub import Hub
+from jupyter_uml.loader.hub.pull import Pulls
 from jupyter_uml.loader.loader import UniversalLoader
+from jupyter_uml.loader.memory.fit import available_memory, total_memory
 from jupyter_uml.loader.prompt_cache import default_cache_dir, prompt_cache
-from jupyter_uml.loader.pull import Pulls
 from jupyter_uml.types import (
     Chunk,
     GenerateRequest,

@@ -20,9 +20,9 @@ from jupyter_uml.errors import (
     ModelRestarting,
     UmlError,
 )
-from jupyter_uml.loader.catalog import Catalog, CatalogEntry
-from jupyter_uml.loader.fit import available_memory, default_threads
+from jupyter_uml.loader.catalog.catalog import Catalog, CatalogEntry
 from jupyter_uml.loader.handle import EngineHandle, WorkerEngine
+from jupyter_uml.loader.memory.fit import available_memory, default_threads
 from jupyter_uml.types import (
     CacheSettings,
     EffectiveSettings,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jupyter_core.paths import jupyter_data_dir
 
-from jupyter_uml.loader.fit import available_memory
+from jupyter_uml.loader.memory.fit import available_memory
 from jupyter_uml.types import CacheSettings
 
 RAM_BYTES = 1 << 30  # at most, and of what is free no more than

@@ -18,11 +18,11 @@ from tornado.web import RequestHandler
 from traitlets import Bool, Int, List, Unicode, default
 
 from jupyter_uml import __version__
-from jupyter_uml.loader.catalog import Catalog, default_model_dir
-from jupyter_uml.loader.hub import Hub
+from jupyter_uml.loader.catalog.catalog import Catalog, default_model_dir
+from jupyter_uml.loader.hub.hub import Hub
+from jupyter_uml.loader.hub.pull import Pulls, id_in
 from jupyter_uml.loader.loader import UniversalLoader
 from jupyter_uml.loader.prompt_cache import DISK_BYTES, RAM_BYTES, default_cache_dir, prompt_cache
-from jupyter_uml.loader.pull import Pulls, id_in
 from jupyter_uml.protocol.endpoints import ENDPOINTS
 from jupyter_uml.server.base import UnknownRouteHandler
 from jupyter_uml.server.commands.pull import PullApp, fits_this_machine

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from jupyter_uml.errors import UmlError
-from jupyter_uml.loader.hub import Progress
-from jupyter_uml.loader.pull import Found, Pull, Pulled, PullEvent
-from jupyter_uml.loader.pull_name import MAX_NAME, PullName
+from jupyter_uml.loader.hub.hub import Progress
+from jupyter_uml.loader.hub.name import MAX_NAME, PullName
+from jupyter_uml.loader.hub.pull import Found, Pull, Pulled, PullEvent
 from jupyter_uml.protocol.body import StrictBody
 from jupyter_uml.protocol.endpoint import Event
 from jupyter_uml.server.base import UmlHandler, unexpected

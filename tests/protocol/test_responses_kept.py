@@ -10,7 +10,7 @@ from openai.types.responses import ResponseItem
 from pydantic import TypeAdapter
 
 from jupyter_uml.errors import InvalidRequest, PreviousResponseNotFound
-from jupyter_uml.loader.catalog import Catalog
+from jupyter_uml.loader.catalog.catalog import Catalog
 from jupyter_uml.loader.loader import UniversalLoader
 from jupyter_uml.protocol.body import parse
 from jupyter_uml.protocol.endpoint import Caller

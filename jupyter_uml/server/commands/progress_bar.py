@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from jupyter_uml.loader.hub import Progress
+from jupyter_uml.loader.hub.hub import Progress
 
 _BAR = 24  # columns
 _LINE_SECONDS = 15.0

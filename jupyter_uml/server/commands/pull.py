@@ -11,13 +11,13 @@ from pathlib import Path
 from traitlets import Bool, Unicode
 
 from jupyter_uml.errors import InvalidRequest
-from jupyter_uml.loader.catalog import Catalog, default_model_dir
-from jupyter_uml.loader.fit import total_memory
-from jupyter_uml.loader.hub import Hub, Progress
-from jupyter_uml.loader.hub_listing import Listing
-from jupyter_uml.loader.pull import Found, Pulled, Pulls, id_in
-from jupyter_uml.loader.pull_choice import choose
-from jupyter_uml.loader.pull_name import PullName
+from jupyter_uml.loader.catalog.catalog import Catalog, default_model_dir
+from jupyter_uml.loader.hub.choice import choose
+from jupyter_uml.loader.hub.hub import Hub, Progress
+from jupyter_uml.loader.hub.listing import Listing
+from jupyter_uml.loader.hub.name import PullName
+from jupyter_uml.loader.hub.pull import Found, Pulled, Pulls, id_in
+from jupyter_uml.loader.memory.fit import total_memory
 from jupyter_uml.server.commands.command import Command
 from jupyter_uml.server.commands.progress_bar import ProgressBar, size
 

@@ -1,0 +1,1 @@
+"""Brings models from a hub that speaks Hugging Face's protocol."""
