@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
 
-ModelState = Literal["available", "loading", "loaded", "unloading", "restarting", "failed"]
+ModelState = Literal["available", "queued", "loading", "loaded", "unloading", "restarting", "failed"]
 KvType = Literal["f16", "q8_0", "q4_0"]
 Pooling = Literal["mean", "cls", "last", "rank"]
 
@@ -30,6 +30,8 @@ class LoadSettings:
     kv_type: KvType | None = None
     draft_model: str | None = None  # id of a smaller model of the same family, which guesses ahead
     lora: tuple[Lora, ...] | None = None
+    n_batch: int | None = None  # tokens of a prompt that are computed in one go
+    n_threads_batch: int | None = None  # threads that compute prompts; decoding takes `n_threads`
 
     def asked(self) -> dict[str, Any]:
         """Only the fields that were given."""
@@ -80,6 +82,88 @@ class EffectiveSettings:
     kv_type: KvType
     draft_model: str | None = None
     lora: tuple[Lora, ...] = ()
+    n_batch: int = 0  # 0: as the engine finds best
+    n_threads_batch: int = 0  # 0: as many as `n_threads`
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """How long a model stays loaded for those who use it.
+
+    `keep_alive`: seconds without a request after which it is unloaded; 0: at once, -1: never, None: as configured.
+    `kernel`: the id of the notebook kernel that uses it, for which it stays loaded while that kernel lives.
+    """
+
+    keep_alive: float | None = None
+    kernel: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPart:
+    """Bytes of what a model takes, by what it is for: `weights`, `kv_cache`, `compute`, …"""
+
+    name: str
+    ram: int
+    gpu: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryEstimate:
+    """Whether a model would fit, and how. It is a forecast for now: nothing is reserved.
+
+    `settings`: with which it would be loaded; where `fits` is false, the least that was tried. `as_wished`: they are
+    what was asked for. `needed_bytes` and `available_bytes` are of what was asked for and of what is short, RAM or GPU
+    memory. `largest_context`: tokens for each sequence, with the other settings as they are; 0: none fits. `unloads`:
+    idle models that would have to make room.
+    """
+
+    model: str
+    verdict: str  # in words, with figures
+    fits: bool
+    as_wished: bool
+    settings: EffectiveSettings
+    needed_bytes: int
+    available_bytes: int
+    largest_context: int
+    parts: tuple[MemoryPart, ...] = ()
+    unloads: tuple[str, ...] = ()
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Self:
+        """The inverse of `dataclasses.asdict`; fields of a newer server are passed over."""
+        known = {f.name: row[f.name] for f in fields(cls) if f.name in row}
+        known["settings"] = _settings(known["settings"])
+        known["parts"] = tuple(MemoryPart(**part) for part in known.get("parts", ()))
+        known["unloads"] = tuple(known.get("unloads", ()))
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What is known of a model's file before it is loaded. `kind`: `model`, `adapter`, `projector` or `other`."""
+
+    kind: str
+    architecture: str
+    parameters: int
+    quantisation: str
+    n_ctx_train: int = 0
+    can_use_tools: bool = False
+    can_reason: bool = False
+    can_see: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Figures of one worker at one time."""
+
+    time: float  # seconds since 1970
+    memory_bytes: int = 0
+    gpu_memory_bytes: int | None = None  # None: not known
+    cpu_percent: float = 0.0  # of one core
+    tokens_per_second: float = 0.0
+    active: int = 0  # requests that are answered
+    waiting: int = 0  # requests that wait for their first token
+    first_token: float | None = None  # seconds to it, the median of those that had theirs since the sample before
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +200,30 @@ class ModelStatus:
     tokens_per_second: float | None = None  # all answers together, over the last seconds
     settings: EffectiveSettings | None = None
     info: ModelInfo | None = None
+    aliases: tuple[str, ...] = ()  # other names by which it can be asked for
+    base: str | None = None  # of a profile: the model that is loaded for it
+    facts: ModelFacts | None = None  # None: not read yet
+    reason: str | None = None  # why it can never be loaded
+    pinned: bool = False  # never unloaded to make room or for want of use
+    kernels: int = 0  # notebooks that hold it
+    expires_in: float | None = None  # seconds after which it is unloaded, if nobody asks; None: not at all
+    estimated_bytes: int | None = None  # what it was expected to take, in RAM
+    gpu_memory_bytes: int | None = None
+    waiting: int = 0  # requests that wait for the model to be loaded
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Self:
         """The inverse of `dataclasses.asdict`; fields of a newer server are passed over."""
         known = {f.name: row[f.name] for f in fields(cls) if f.name in row}
+        known["aliases"] = tuple(known.get("aliases", ()))
         if known.get("settings"):
-            settings = dict(known["settings"])
-            settings["lora"] = tuple(Lora(**lora) for lora in settings.get("lora", ()))
-            known["settings"] = EffectiveSettings(**settings)
+            known["settings"] = _settings(known["settings"])
         if known.get("info"):
             known["info"] = ModelInfo(**known["info"])
+        if known.get("facts"):
+            known["facts"] = ModelFacts(**known["facts"])
         return cls(**known)
+
+
+def _settings(row: Mapping[str, Any]) -> EffectiveSettings:
+    return EffectiveSettings(**{**row, "lora": tuple(Lora(**lora) for lora in row.get("lora", ()))})

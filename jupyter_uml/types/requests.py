@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
-from jupyter_uml.types.models import Pooling
+from jupyter_uml.types.models import Hold, Pooling
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "aborted"]
@@ -123,6 +123,7 @@ class GenerateRequest:
     reasoning_effort: ReasoningEffort | None = None  # None: as the model's template does by itself
     reasoning_budget: int | None = None  # tokens after which reasoning is ended; 0: none at all
     template_options: tuple[tuple[str, bool | int | float | str], ...] = ()  # further variables of the chat template
+    hold: Hold = field(default_factory=Hold)  # how long the model stays loaded after it
 
 
 R_co = TypeVar("R_co", covariant=True)
@@ -134,6 +135,7 @@ class SideRequest(Generic[R_co]):
 
     id: str
     model: str
+    hold: Hold = field(default_factory=Hold, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

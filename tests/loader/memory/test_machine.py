@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from jupyter_uml.loader import machine
+from jupyter_uml.loader.memory import machine
 from jupyter_uml.loader.memory.cgroups import Cgroup, cgroup_of
 from jupyter_uml.loader.memory.machine import Machine, peak_resident, this_machine, untouched
 
