@@ -8,7 +8,9 @@ message carries a protocol number, since a server may run on while its package i
 from __future__ import annotations
 
 import os
+import select
 import struct
+import threading
 from typing import Any, BinaryIO
 
 import msgspec
@@ -19,6 +21,8 @@ from jupyter_uml.types import (
     EffectiveSettings,
     EmbedRequest,
     GenerateRequest,
+    Measured,
+    MeasureRequest,
     ModelInfo,
     ModelSpec,
     PromptRequest,
@@ -32,7 +36,7 @@ from jupyter_uml.types import (
     TokenizeRequest,
 )
 
-PROTOCOL = 3
+PROTOCOL = 4
 HEADER = struct.Struct("!I")
 MAX_FRAME = 256 << 20  # bytes; a longer frame means that the stream is out of step
 
@@ -74,11 +78,19 @@ class Render(_Message, frozen=True):
     request: PromptRequest
 
 
+class Measure(_Message, frozen=True):
+    request: MeasureRequest
+
+
 class Abort(_Message, frozen=True):
     request_id: str
 
 
-ToWorker = Load | Add | Embed | Rank | Score | Tokenize | Render | Abort
+class Ping(_Message, frozen=True):
+    """Answered by a `Pong` at once, also in a long computation, unless other messages are on their way."""
+
+
+ToWorker = Load | Add | Embed | Rank | Score | Tokenize | Render | Measure | Abort | Ping
 
 # --- from the worker -------------------------------------------------------------------------
 
@@ -120,9 +132,18 @@ class Step(_Message, frozen=True):
     scores: list[Scores] = []
     tokenized: list[Tokenized] = []
     prompts: list[RenderedPrompt] = []
+    measured: list[Measured] = []
 
 
-FromWorker = Ready | Progress | Loaded | LoadFailed | Step
+class Pong(_Message, frozen=True):
+    """`beats` moves while the worker comes on; None: it has nothing to do. `counted`: there are beats for each step of
+    what is computed now; else it may take long between two."""
+
+    beats: int | None = None
+    counted: bool = True
+
+
+FromWorker = Ready | Progress | Loaded | LoadFailed | Step | Pong
 
 _encoder = msgspec.msgpack.Encoder()
 _to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
@@ -161,6 +182,8 @@ def _message(request: GenerateRequest | SideRequest[Any]) -> ToWorker:
             return Tokenize(request)
         case PromptRequest():
             return Render(request)
+        case MeasureRequest():
+            return Measure(request)
         case GenerateRequest():
             return Add(request)
     raise TypeError(f"{type(request).__name__} cannot be sent")
@@ -184,6 +207,40 @@ def read_frame(stream: BinaryIO) -> bytes | None:
         return None
     body = stream.read(length)
     return body if len(body) == length else None
+
+
+class Outbox:
+    """The worker's way to the loader. Thread-safe. `descriptor` is a pipe's."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+        self._offer: bytes | None = None
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
+
+    def send(self, message: FromWorker) -> None:
+        """Blocks while the reader is slow."""
+        frame = encode(message)
+        with self._lock:
+            write_frame(self._descriptor, frame)
+        self._send_offer()
+
+    def offer(self, message: FromWorker) -> None:
+        """Send a short message without ever waiting: it is left out where the reader has others to read first."""
+        self._offer = encode(message)
+        self._send_offer()
+
+    def _send_offer(self) -> None:
+        # Who finds the lock taken leaves its message to who has it.
+        while self._offer is not None and self._lock.acquire(blocking=False):
+            try:
+                frame, self._offer = self._offer, None
+                # A pipe that takes anything takes so much in one go.
+                if frame is not None and len(frame) <= select.PIPE_BUF and self._poll.poll(0):
+                    write_frame(self._descriptor, frame)
+            finally:
+                self._lock.release()
 
 
 def write_frame(descriptor: int, frame: bytes) -> None:

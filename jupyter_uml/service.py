@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from jupyter_uml import __version__
 from jupyter_uml.loader.catalog.catalog import Catalog, default_model_dir
+from jupyter_uml.loader.catalog.defaults import with_defaults
 from jupyter_uml.loader.hub.hub import Hub
-from jupyter_uml.loader.hub.pull import Pulls
-from jupyter_uml.loader.loader import UniversalLoader
-from jupyter_uml.loader.memory.fit import available_memory, total_memory
+from jupyter_uml.loader.hub.pull import Pulls, id_in
+from jupyter_uml.loader.loader import KEEP_ALIVE, QUEUE_SECONDS, UniversalLoader
+from jupyter_uml.loader.memory.machine import available_memory, total_memory
+from jupyter_uml.loader.memory.model_sizes import fits_this_machine
+from jupyter_uml.loader.memory.planner import Planner
+from jupyter_uml.loader.memory.record import MemoryRecords, default_records_path
 from jupyter_uml.loader.prompt_cache import default_cache_dir, prompt_cache
+from jupyter_uml.loader.speed import SpeedRecords, default_speeds_path, threads_to_try
 from jupyter_uml.types import (
+    CacheSettings,
     Chunk,
     GenerateRequest,
+    Hold,
     LoadSettings,
+    MeasureRequest,
+    MemoryEstimate,
     ModelStatus,
+    Sample,
     SideRequest,
+    Speed,
 )
 
 R = TypeVar("R")
@@ -28,15 +40,34 @@ R = TypeVar("R")
 class Service:
     """The verbs of the product over one loader."""
 
-    def __init__(self, loader: UniversalLoader, pulls: Pulls | None = None) -> None:
-        self.loader = loader
+    def __init__(self, loader: UniversalLoader, pulls: Pulls | None = None, speeds: SpeedRecords | None = None) -> None:
+        """`speeds`: where measurements are noted; the loader's planner should read there."""
+        self.loader, self._speeds = loader, speeds
         self.pulls = pulls or Pulls(Hub())
 
     @classmethod
-    def create(cls) -> Service:
-        """A service of its own, for a process without a server: the demo model and the default folder."""
-        cache = partial(prompt_cache, default_cache_dir())
-        return cls(UniversalLoader(Catalog([default_model_dir()]), cache))
+    def over(
+        cls,
+        catalog: Catalog,
+        cache: Callable[[], CacheSettings],
+        *,
+        hub: Hub | None = None,
+        limit: int | None = None,
+        keep_alive: float = KEEP_ALIVE,
+        queue_seconds: float = QUEUE_SECONDS,
+    ) -> Self:
+        """With what this user's servers have learned about memory and speed. `limit`: bytes of RAM that all models
+        together may take, None: as much as there is; for the others see `UniversalLoader`."""
+        speeds = SpeedRecords(default_speeds_path())
+        records = MemoryRecords(default_records_path())
+        planner = Planner(catalog, cache, records=records, speeds=speeds, limit=limit)
+        loader = UniversalLoader(catalog, planner=planner, keep_alive=keep_alive, queue_seconds=queue_seconds)
+        return cls(loader, Pulls(hub or Hub(), fits_this_machine, id_in(catalog)), speeds)
+
+    @classmethod
+    def create(cls) -> Self:
+        """A service of its own, for a process without a server: this user's models and profiles."""
+        return cls.over(Catalog.of_user([default_model_dir()]), partial(prompt_cache, default_cache_dir()))
 
     async def health(self) -> dict[str, Any]:
         return {
@@ -47,16 +78,56 @@ class Service:
         }
 
     async def models(self) -> list[ModelStatus]:
+        await self.loader.start()
         return self.loader.statuses()
 
     async def model(self, model_id: str) -> ModelStatus:
         return self.loader.status(model_id)
 
-    async def load(self, model: str, settings: LoadSettings | None = None, *, wait: bool = True) -> ModelStatus:
-        return await self.loader.load(model, settings, wait=wait)
+    async def history(self, model_id: str) -> list[Sample]:
+        """The model's figures of the last hour, oldest first."""
+        status = self.loader.status(model_id)
+        return self.loader.monitor.history(status.base or status.id)
+
+    async def estimate(self, model: str, settings: LoadSettings | None = None) -> MemoryEstimate:
+        """Whether the model would fit, and how; nothing is loaded."""
+        return await self.loader.estimate(model, settings)
+
+    async def load(
+        self,
+        model: str,
+        settings: LoadSettings | None = None,
+        *,
+        wait: bool = True,
+        hold: Hold | None = None,
+        pin: bool | None = None,
+    ) -> ModelStatus:
+        """`pin`: whether it is never unloaded to make room or for want of use; None: as it is."""
+        return await self.loader.load(model, settings, wait=wait, hold=hold, pin=pin)
 
     async def unload(self, model: str, *, force: bool = False) -> ModelStatus:
         return await self.loader.unload(model, force=force)
+
+    async def measure(self, model: str) -> Speed:
+        """How fast the model computes here, in about 5 s; it is loaded first where it is not. Requests go first.
+
+        Its next load makes use of what was found.
+
+        Raises:
+            InvalidRequest: it cannot write.
+            ModelBusy: it has too much else to do, or is being measured already.
+            UmlError: as a load.
+        """
+        async with self.loader.use(model) as engine:
+            entry = self.loader.catalog.get(model)
+            measured = await engine.compute(MeasureRequest("measurement", model, threads_to_try(entry)))
+        if self._speeds is not None:
+            await asyncio.to_thread(self._speeds.add, entry, measured.speed)
+        return measured.speed
+
+    def release(self, kernel: str) -> None:
+        """A notebook's kernel has ended; what it held may go."""
+        self.loader.release(kernel)
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         """The answer, chunk by chunk; the model is loaded first where it is not. Closing the generator cancels.
@@ -64,8 +135,10 @@ class Service:
         Raises:
             UmlError: the request failed. Every request ends with exactly one final chunk or one error.
         """
-        engine = await self.loader.engine(request.model)
-        async with aclosing(engine.submit(request)) as chunks:
+        async with (
+            self.loader.use(request.model, request.hold) as engine,
+            aclosing(engine.submit(with_defaults(self.loader.catalog, request))) as chunks,
+        ):
             async for chunk in chunks:
                 yield chunk
 
@@ -75,8 +148,8 @@ class Service:
         Raises:
             UmlError: the request failed.
         """
-        engine = await self.loader.engine(request.model)
-        return await engine.compute(request)
+        async with self.loader.use(request.model, request.hold) as engine:
+            return await engine.compute(with_defaults(self.loader.catalog, request))
 
     async def aclose(self) -> None:
         await self.pulls.close()

@@ -6,10 +6,8 @@ has no settings of its own. It ends when its stdin ends, which the kernel sees t
 
 from __future__ import annotations
 
-import ctypes
 import os
 import queue
-import signal
 import sys
 import threading
 import time
@@ -20,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO, NoReturn, TypeVar
 
-from jupyter_uml import ipc
+from jupyter_uml import ipc, limits
 from jupyter_uml.engine.draft_model import DraftModel
 from jupyter_uml.engine.drafting import Drafting
 from jupyter_uml.engine.engine import Engine, Failure, Output
@@ -34,6 +32,8 @@ from jupyter_uml.types import (
     Chunk,
     EffectiveSettings,
     GenerateRequest,
+    Measured,
+    MeasureRequest,
     ModelSpec,
     PromptRequest,
     RenderedPrompt,
@@ -42,20 +42,16 @@ from jupyter_uml.types import (
     Tokenized,
 )
 
-_PR_SET_PDEATHSIG = 1
 _QUIET_SECONDS = 1.0  # without a request before computed prompts are saved: it would slow a next one down
 _LAST_WRITES_SECONDS = 1.2  # what the parent allows before it kills, less some
 _PROGRESS_INTERVAL = 0.05  # seconds between two reports
-_THREAD_STACK_BYTES = 128 << 20
-_STACK_BYTES = 512 << 20  # at most; only what is used becomes memory
 
 T = TypeVar("T")
 
 
 def main() -> None:
     inbound, outbound = _take_stdio()
-    _die_with_parent()
-    _deepen_stack()
+    limits.settle()
     worker = Worker(outbound)
     threading.Thread(target=worker.read_inbox, args=(inbound,), name="inbox", daemon=True).start()
     worker.run()
@@ -65,13 +61,15 @@ class Worker:
     """The loop, and its inbox. `outbound` is a file descriptor."""
 
     def __init__(self, outbound: int) -> None:
-        self._outbound = outbound
+        self._outbox = ipc.Outbox(outbound)
         self._inbox: queue.SimpleQueue[ipc.ToWorker | None] = queue.SimpleQueue()  # None: the parent has gone
         self._engine: Engine | None = None
         self._unsaved = True
         self._preparer = ThreadPoolExecutor(1, "preparer")
         self._viewer = ThreadPoolExecutor(1, "viewer")  # images take longer than grammars, which need not wait for them
         self._preparing: set[str] = set()  # requests whose grammar is compiled, whose images are looked at
+        self._beats = 0  # moves while the worker comes on, beside those of llama.cpp's computing
+        self._idle = self._resting = False
 
     def read_inbox(self, stream: BinaryIO) -> None:
         """Runs on a thread of its own: also in a long prefill the end of the parent ends this process at once."""
@@ -91,6 +89,8 @@ class Worker:
     def _receive(self, message: ipc.ToWorker) -> None:
         engine = self._engine
         match message:
+            case ipc.Ping():
+                self._outbox.offer(self._pong())
             case ipc.Add(request) if _is_slow(request) and engine is not None:
                 self._preparing.add(request.id)
                 thread = self._viewer if _has_images(request) else self._preparer
@@ -101,7 +101,12 @@ class Worker:
                 engine.interrupt(request_id)  # the loop may be deep in a prefill
                 self._inbox.put(message)
             case _:
-                self._inbox.put(message)
+                self._pass_on(message)
+
+    def _pass_on(self, message: ipc.ToWorker) -> None:
+        self._inbox.put(message)
+        if self._engine is not None:
+            self._engine.hurry()
 
     def _prepare(self, engine: Engine, message: ipc.Add) -> None:
         """Compile a grammar, look at images: it may take seconds, and the loop goes on with everybody's answers."""
@@ -114,8 +119,18 @@ class Worker:
             pass  # the engine finds the same fault, and tells it
         except BaseException:  # the engine meets it, too, and ends the request
             traceback.print_exc()
+        self._beats += 1
         if self._taken(request.id):
-            self._inbox.put(message)
+            self._pass_on(message)
+
+    def _pong(self) -> ipc.Pong:
+        engine = self._engine
+        if engine is None:
+            return ipc.Pong(self._beats, counted=False)
+        if self._idle:
+            return ipc.Pong(self._beats, counted=False) if self._preparing else ipc.Pong()
+        pulse = engine.model.pulse
+        return ipc.Pong(self._beats + pulse.beats, counted=pulse.counts and not self._resting)
 
     def _taken(self, request_id: str) -> bool:
         """Whether the request is still being prepared; of two threads that ask, one gets it."""
@@ -126,13 +141,14 @@ class Worker:
         return True
 
     def run(self) -> None:
-        self._send(ipc.Ready(ipc.PROTOCOL, os.getpid(), f"llama-cpp-python {version('llama-cpp-python')}"))
+        self._outbox.send(ipc.Ready(ipc.PROTOCOL, os.getpid(), f"llama-cpp-python {version('llama-cpp-python')}"))
         engine = self._load()
         while True:
             outputs = self._drain(engine)
             outputs += engine.step()
             if outputs:
-                self._send(_step_message(outputs))
+                self._outbox.send(_step_message(outputs))
+            self._beats += 1
 
     def _load(self) -> Engine:
         message = self._inbox.get()
@@ -140,13 +156,14 @@ class Worker:
             os._exit(0)
         assert isinstance(message, ipc.Load)
         try:
-            model = Model(message.spec, _Throttled(self._send))
-            settings = model.fit(message.spec.settings, message.spec.memory_limit)
+            limits.limit_memory(message.spec)
+            model = Model(message.spec, _Throttled(self._progress))
+            settings = model.settings(message.spec.settings)
             self._engine = engine = _engine(model, settings)  # before anybody can ask it
         except UmlError as error:
-            self._send(ipc.LoadFailed(error.to_dict()))
+            self._outbox.send(ipc.LoadFailed(error.to_dict()))
             sys.exit(0)
-        self._send(ipc.Loaded(engine.info, settings))
+        self._outbox.send(ipc.Loaded(engine.info, engine.settings))
         return engine
 
     def _drain(self, engine: Engine) -> list[Output]:
@@ -154,20 +171,28 @@ class Worker:
         outputs: list[Output] = []
         while True:
             try:
-                idle = not engine.busy and not outputs
+                self._idle = idle = not engine.busy and not outputs
                 message = self._inbox.get(block=idle, timeout=_QUIET_SECONDS if idle and self._unsaved else None)
             except queue.Empty:
                 if not idle:
                     self._unsaved = True
                     return outputs
-                self._unsaved = engine.rest()
+                self._rest(engine)
                 continue
+            finally:
+                self._idle = False
             if message is None:
                 _exit(engine)
             outputs += _handle(engine, message)
 
-    def _send(self, message: ipc.FromWorker) -> None:
-        ipc.write_frame(self._outbound, ipc.encode(message))
+    def _rest(self, engine: Engine) -> None:
+        self._idle, self._resting = False, True
+        self._unsaved = engine.rest()
+        self._resting = False
+
+    def _progress(self, fraction: float) -> None:
+        self._beats += 1
+        self._outbox.send(ipc.Progress(fraction))
 
 
 def _exit(engine: Engine) -> NoReturn:
@@ -186,6 +211,8 @@ def _handle(engine: Engine, message: ipc.ToWorker) -> list[Output]:
             return _told(asked.id, lambda: _render(engine, asked))
         case ipc.Embed(task) | ipc.Rank(task) | ipc.Score(task) | ipc.Tokenize(task):
             engine.side.add(task)
+        case ipc.Measure(wanted):
+            return _told(wanted.id, lambda: _measure(engine, wanted))
         case ipc.Abort(request_id):
             return engine.abort(request_id)
         case ipc.Load():
@@ -216,6 +243,12 @@ def _told(request_id: str, work: Callable[[], list[Output]]) -> list[Output]:
 def _add(engine: Engine, request: GenerateRequest) -> list[Output]:
     check_writes(engine.model)
     engine.add(request)
+    return []
+
+
+def _measure(engine: Engine, request: MeasureRequest) -> list[Output]:
+    check_writes(engine.model)
+    engine.bench.begin(request)
     return []
 
 
@@ -250,20 +283,20 @@ def _step_message(outputs: list[Output]) -> ipc.Step:
         return [output for output in outputs if isinstance(output, kind)]
 
     failed = [ipc.Failed(failure.request_id, failure.error.to_dict()) for failure in of(Failure)]
-    return ipc.Step(of(Chunk), failed, of(Rows), of(Scores), of(Tokenized), of(RenderedPrompt))
+    return ipc.Step(of(Chunk), failed, of(Rows), of(Scores), of(Tokenized), of(RenderedPrompt), of(Measured))
 
 
 class _Throttled:
     """Sends load progress a few times a second: llama.cpp reports every tensor."""
 
-    def __init__(self, send: Callable[[ipc.FromWorker], None]) -> None:
+    def __init__(self, send: Callable[[float], None]) -> None:
         self._send, self._last = send, 0.0
 
     def __call__(self, fraction: float) -> None:
         now = time.monotonic()
         if now - self._last >= _PROGRESS_INTERVAL:
             self._last = now
-            self._send(ipc.Progress(fraction))
+            self._send(fraction)
 
 
 def _take_stdio() -> tuple[BinaryIO, int]:
@@ -275,24 +308,6 @@ def _take_stdio() -> tuple[BinaryIO, int]:
     os.close(null)
     os.dup2(2, 1)
     return inbound, outbound
-
-
-def _die_with_parent() -> None:
-    """A second belt beside the end of stdin, for a worker stuck in C. Ctrl-C in a terminal is the parent's business."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _deepen_stack() -> None:
-    """Some of llama.cpp's tokenizers recurse for each character of a word: the usual 8 MiB end at 30,000."""
-    if sys.platform != "win32":
-        import resource
-
-        _, hard = resource.getrlimit(resource.RLIMIT_STACK)
-        most = _STACK_BYTES if hard == resource.RLIM_INFINITY else min(hard, _STACK_BYTES)
-        resource.setrlimit(resource.RLIMIT_STACK, (most, hard))
-    threading.stack_size(_THREAD_STACK_BYTES)  # address space, of which only what is used becomes memory
 
 
 if __name__ == "__main__":

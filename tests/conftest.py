@@ -25,6 +25,16 @@ from jupyter_uml.demo import demo_model_path
 START_SECONDS = 60.0
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is found out about models and machines here is nothing to the servers of whoever runs the tests."""
+    folder = tmp_path_factory.mktemp("jupyter")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CONFIG", "DATA", "RUNTIME"):
+            patch.setenv(f"JUPYTER_{name}_DIR", str(folder / name.lower()))
+        yield
+
+
 @dataclass
 class Server:
     """A running Jupyter server (or `jupyter uml`) with our extension. `url` is the address of our routes."""
@@ -111,13 +121,14 @@ def endless_model() -> bytes:
 def launch(folder: Path, *, standalone: bool = False, args: tuple[str, ...] = (), model_dirs: bool = True) -> Server:
     """Start a server with folders of its own and wait until it answers. It has the models `demo` and `endless`."""
     runtime, models = folder / "runtime", folder / "models"
-    for path in (runtime, models, folder / "work"):
+    for path in (runtime, models, folder / "work", folder / "home"):
         path.mkdir(parents=True, exist_ok=True)
     (models / "endless.gguf").write_bytes(endless_model())
     token = secrets.token_hex(16)
     module = "jupyter_uml" if standalone else "jupyter_server"
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTER_", "JPY_"))}
     environment |= {
+        "HOME": str(folder / "home"),  # the models of whoever runs the tests are not looked at
         "JUPYTER_RUNTIME_DIR": str(runtime),
         "JUPYTER_DATA_DIR": str(folder / "data"),
         "JUPYTER_CONFIG_DIR": str(folder / "config"),

@@ -21,6 +21,7 @@ from jupyter_uml.types import (
     Chunk,
     GenerateRequest,
     Grammar,
+    LoadSettings,
     Message,
     ModelSpec,
     PromptRequest,
@@ -29,6 +30,7 @@ from jupyter_uml.types import (
     TokenizeRequest,
     Usage,
 )
+from tests.conftest import endless_model, wait_until
 
 COMMAND = [sys.executable, "-P", "-m", "jupyter_uml.worker"]
 
@@ -133,6 +135,57 @@ def test_a_word_without_end_does_not_exhaust_the_stack(pipe: Pipe, tmp_path: Pat
     step = pipe.receive()
     assert isinstance(step, ipc.Step)
     assert b"".join(step.tokenized[0].pieces[0]) == b"a" * 200_000
+
+
+def beat(pipe: Pipe) -> ipc.Pong:
+    """The next answer to a ping; whatever comes before it is passed over."""
+    pipe.send(ipc.Ping())
+    while not isinstance(message := pipe.receive(), ipc.Pong):
+        assert message is not None
+    return message
+
+
+def test_a_ping_is_answered_by_what_it_does(pipe: Pipe, tmp_path: Path) -> None:
+    assert isinstance(pipe.receive(), ipc.Ready)
+    path = tmp_path / "endless.gguf"
+    path.write_bytes(endless_model())
+    pipe.send(ipc.Load(ModelSpec("m", str(path), LoadSettings(n_ctx=4096, n_parallel=1))))
+    assert not beat(pipe).counted  # nothing counts how far a load is but its progress
+    pipe.until(ipc.Loaded)
+    wait_until(lambda: beat(pipe).beats is None)  # it has nothing to do
+    prompt = tuple([100] * 4000)
+    pipe.send(ipc.Add(GenerateRequest("r", "m", prompt=prompt, params=SamplingParams(max_tokens=50))))
+    beats: list[int | None] = []
+
+    def moves() -> bool:
+        beats.append(beat(pipe).beats)
+        return len(set(beats)) > 10
+
+    wait_until(moves, 30)
+    assert None not in beats, "it answers in the middle of a prefill"
+
+
+def test_a_ping_never_waits_for_a_slow_reader() -> None:
+    """The thread that answers must be free to hear of aborts and of the parent's end."""
+    reading, writing = os.pipe()
+    outbox = ipc.Outbox(writing)
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, bytes(1000))
+    os.set_blocking(writing, True)
+    outbox.offer(ipc.Pong(1))  # the pipe is full
+    os.set_blocking(reading, False)
+    with suppress(BlockingIOError):
+        while os.read(reading, 1 << 20):
+            pass
+    outbox.offer(ipc.Pong(2))
+    with open(reading, "rb", closefd=False) as stream:
+        body = ipc.read_frame(stream)
+    assert body is not None
+    assert ipc.decode_from_worker(body) == ipc.Pong(2)
+    os.close(reading)
+    os.close(writing)
 
 
 def test_it_ends_with_its_parents_pipe(pipe: Pipe) -> None:

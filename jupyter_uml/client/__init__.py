@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_uml.client.client import AsyncUniversalClient, UniversalClient
 from jupyter_uml.client.discover import Server
 from jupyter_uml.client.openai_client import OpenAICompatibleClient
+from jupyter_uml.client.pulls import PullProgress
 from jupyter_uml.client.stream import Answer, AsyncStream, Stream
 from jupyter_uml.client.transport import Transport
 
@@ -18,6 +19,7 @@ __all__ = [
     "AsyncStream",
     "AsyncUniversalClient",
     "OpenAICompatibleClient",
+    "PullProgress",
     "Server",
     "Stream",
     "Transport",

@@ -8,7 +8,8 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 from jupyter_uml.errors import InvalidRequest
-from jupyter_uml.types import GenerateRequest, Grammar, LoadSettings, Message, SamplingParams, ToolChoice
+from jupyter_uml.types import GenerateRequest, Grammar, Hold, LoadSettings, Message, SamplingParams, ToolChoice
+from jupyter_uml.types.duration import keep_alive_seconds
 
 if TYPE_CHECKING:
     from jupyter_uml.client.tools import Offer
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 Conversation = str | Sequence[Message | Mapping[str, Any]]
 Choice = str | Callable[..., Any] | Mapping[str, Any]
 Schema = Mapping[str, Any] | type[Any]
+KeepAlive = float | str  # seconds, -1: for ever, or a text such as "10m"
 
 T = TypeVar("T")
 
@@ -38,15 +40,23 @@ def to_request(
     schema: Schema | None = None,
     **content: Any,
 ) -> GenerateRequest:
-    """`options`: fields of `SamplingParams` and those of `GenerateRequest` that say how it is treated; None: not given.
-    `content`: the request's other fields."""
+    """`options`: fields of `SamplingParams` and those of `GenerateRequest` that say how it is treated, and
+    `keep_alive`; None: not given. `content`: the request's other fields."""
     given = {name: value for name, value in options.items() if value is not None}
     handling = {name: given.pop(name) for name in _HANDLING & given.keys()}
     template = given.pop("template_options", {})
+    hold = to_hold(given.pop("keep_alive", None))
     if schema is not None:
         given["grammar"] = to_grammar(schema)
     return GenerateRequest(
-        request_id, model, params=to_params(given), template_options=tuple(template.items()), **handling, **content
+        request_id,
+        model,
+        params=to_params(given),
+        template_options=tuple(template.items()),
+        hold=hold,
+        given=frozenset(given),
+        **handling,
+        **content,
     )
 
 
@@ -134,6 +144,14 @@ def _tool_name(choice: Choice) -> str:
 
 def to_settings(settings: Mapping[str, Any]) -> LoadSettings:
     return _build(LoadSettings, settings, "setting")
+
+
+def to_hold(keep_alive: KeepAlive | None) -> Hold:
+    """How long a model stays loaded. The kernel is left out: the transport knows it."""
+    try:
+        return Hold(None if keep_alive is None else keep_alive_seconds(keep_alive))
+    except ValueError as error:
+        raise InvalidRequest(f"keep_alive {error}, not {keep_alive!r}.", param="keep_alive") from error
 
 
 def _build(cls: type[T], given: Mapping[str, Any], noun: str) -> T:

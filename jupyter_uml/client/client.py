@@ -5,30 +5,35 @@ from __future__ import annotations
 import os
 import threading
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from jupyter_uml.client.arguments import (
     Choice,
     Conversation,
+    KeepAlive,
     Schema,
+    to_hold,
     to_messages,
     to_request,
     to_settings,
     to_tool_fields,
 )
-from jupyter_uml.client.discover import Server, discover
+from jupyter_uml.client.discover import Server, discover, own_kernel_id
 from jupyter_uml.client.loop_thread import LoopThread
+from jupyter_uml.client.pulls import PullProgress
 from jupyter_uml.client.stream import Answer, AsyncStream, Stream
 from jupyter_uml.client.transport import Transport
 from jupyter_uml.errors import ConnectionFailed, InvalidRequest
-from jupyter_uml.types import Chunk, GenerateRequest, ModelStatus
+from jupyter_uml.types import Chunk, GenerateRequest, MemoryEstimate, ModelStatus, Sample, Speed
 
 if TYPE_CHECKING:
     from jupyter_uml.client.tools import Offer
 
 DEMO = "demo"
+MAX_NAMES = 8  # in an error
 
 
 class AsyncUniversalClient:
@@ -79,7 +84,7 @@ class AsyncUniversalClient:
             return LocalTransport()
         from jupyter_uml.client.http_transport import HTTPTransport
 
-        return HTTPTransport(self._server.url, self._server.api_key)
+        return HTTPTransport(self._server.url, self._server.api_key, kernel=own_kernel_id())
 
     # --- models ---------------------------------------------------------------------------------
 
@@ -93,29 +98,82 @@ class AsyncUniversalClient:
     async def model(self, model: str) -> ModelStatus:
         return await (await self.transport()).model(model)
 
-    async def load(self, model: str, *, wait: bool = True, **settings: Any) -> ModelStatus:
-        """Loads a model, or returns at once when it is loaded. `settings` are the fields of `LoadSettings`."""
-        status = await (await self.transport()).load(model, to_settings(settings), wait)
+    async def history(self, model: str) -> list[Sample]:
+        """Figures of the model's worker over the last hour, oldest first: memory, tokens a second, requests."""
+        return await (await self.transport()).history(model)
+
+    async def measure(self, model: str) -> Speed:
+        """How fast a model computes on this machine; it is loaded for that, and the next load uses what was found.
+
+        Takes some 5 s beside the load, and waits for answers under way.
+        """
+        return await (await self.transport()).measure(model)
+
+    async def estimate(self, model: str, **settings: Any) -> MemoryEstimate:
+        """Whether the model would fit into memory now, and how; nothing is loaded. `settings`: as for `load`."""
+        return await (await self.transport()).estimate(model, to_settings(settings))
+
+    async def load(
+        self,
+        model: str,
+        *,
+        wait: bool = True,
+        pin: bool | None = None,
+        keep_alive: KeepAlive | None = None,
+        **settings: Any,
+    ) -> ModelStatus:
+        """Loads a model, or returns at once when it is loaded. `settings` are the fields of `LoadSettings`.
+
+        `pin`: whether it stays loaded whatever happens; None leaves that as it is. `keep_alive`: how long it stays
+        loaded when nobody asks, in seconds or as "10m"; -1 is for ever, None as the server is configured.
+        """
+        hold = to_hold(keep_alive)
+        status = await (await self.transport()).load(model, to_settings(settings), wait, hold, pin)
         self._last_used = model
         return status
 
     async def unload(self, model: str, force: bool = False) -> ModelStatus:
         """Gives the model's memory back, after the answers under way, or with `force` at once."""
+        if self._last_used == model:
+            self._last_used = None
         return await (await self.transport()).unload(model, force)
 
     async def default_model(self) -> str:
-        """The model that is used where none is named: the one last used of those loaded, else the demo model, else
-        the only one there is."""
-        rows = await self.models()
-        known = [row.id for row in rows]
-        loaded = [row.id for row in rows if row.state in ("loaded", "restarting")]
-        if loaded:
-            return self._last_used if self._last_used in loaded else loaded[0]
-        if DEMO in known:
+        """The model that is used where none is named: the one last used, else one that is loaded, else the demo model,
+        else the only one there is."""
+        rows = [row for row in await self.models() if row.reason is None]
+        names = {name: row for row in rows for name in (*row.aliases, row.id)}
+        last = names.get(self._last_used or "")
+        if last is not None and last.state != "failed":
+            return last.id
+        ready = [row.id for row in rows if row.state in ("loaded", "restarting", "loading", "queued")]
+        if ready:
+            return ready[0]
+        if DEMO in names:
             return DEMO
-        if len(known) == 1:
-            return known[0]
-        raise InvalidRequest(f"Say which model: {', '.join(known) or 'none was found'}.", param="model")
+        if len(rows) == 1:
+            return rows[0].id
+        raise InvalidRequest(_say_which([row.id for row in rows]), param="model")
+
+    # --- the hub --------------------------------------------------------------------------------
+
+    async def pull(self, name: str) -> AsyncGenerator[PullProgress, None]:
+        """Brings a model from Hugging Face's hub: `owner/repository`, `owner/repository:quantisation`.
+
+        Tells how far it is; the last row has the `model` to load. Whoever leaves early ends nothing: the pull goes on,
+        and is followed again by the same call. `cancel_pull` ends it.
+        """
+        async with aclosing((await self.transport()).pull(name)) as rows:
+            async for row in rows:
+                yield row
+
+    async def pulls(self) -> list[PullProgress]:
+        """The pulls that run."""
+        return await (await self.transport()).pulls()
+
+    async def cancel_pull(self, pull_id: str) -> PullProgress:
+        """Ends a pull. What has come is kept: the next pull goes on from there."""
+        return await (await self.transport()).cancel_pull(pull_id)
 
     # --- answers --------------------------------------------------------------------------------
 
@@ -137,7 +195,8 @@ class AsyncUniversalClient:
         that must be called. `schema`: a JSON schema or a pydantic model that the answer must satisfy.
 
         `options` are the fields of `SamplingParams`, max_tokens, temperature, seed, stop and so on, and those of
-        `GenerateRequest` such as reasoning_effort and priority.
+        `GenerateRequest` such as reasoning_effort and priority. `keep_alive` among them says how long the model stays
+        loaded after this, as in `load`.
         """
         stream = self.stream(
             messages, model=model, system=system, tools=tools, tool_choice=tool_choice, schema=schema, **options
@@ -233,11 +292,37 @@ class UniversalClient:
     def model(self, model: str) -> ModelStatus:
         return self.background.run(self.aio.model(model))
 
-    def load(self, model: str, *, wait: bool = True, **settings: Any) -> ModelStatus:
-        return self.background.run(self.aio.load(model, wait=wait, **settings))
+    def history(self, model: str) -> list[Sample]:
+        return self.background.run(self.aio.history(model))
+
+    def measure(self, model: str) -> Speed:
+        return self.background.run(self.aio.measure(model))
+
+    def estimate(self, model: str, **settings: Any) -> MemoryEstimate:
+        return self.background.run(self.aio.estimate(model, **settings))
+
+    def load(
+        self,
+        model: str,
+        *,
+        wait: bool = True,
+        pin: bool | None = None,
+        keep_alive: KeepAlive | None = None,
+        **settings: Any,
+    ) -> ModelStatus:
+        return self.background.run(self.aio.load(model, wait=wait, pin=pin, keep_alive=keep_alive, **settings))
 
     def unload(self, model: str, force: bool = False) -> ModelStatus:
         return self.background.run(self.aio.unload(model, force))
+
+    def pull(self, name: str) -> Iterator[PullProgress]:
+        return self.background.iterate(self.aio.pull(name))
+
+    def pulls(self) -> list[PullProgress]:
+        return self.background.run(self.aio.pulls())
+
+    def cancel_pull(self, pull_id: str) -> PullProgress:
+        return self.background.run(self.aio.cancel_pull(pull_id))
 
     def default_model(self) -> str:
         return self.background.run(self.aio.default_model())
@@ -311,6 +396,14 @@ async def _whole(stream: AsyncStream) -> Answer:
         async for _ in stream:
             pass
     return stream.answer
+
+
+def _say_which(names: list[str]) -> str:
+    """No model is the obvious one."""
+    if not names:
+        return "No model was found that can be loaded. Pull one from the hub, or put a GGUF file into a model folder."
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return f"None of the {len(names)} models is loaded. Say which one: {', '.join(names[:MAX_NAMES])}{more}."
 
 
 def _new_id() -> str:

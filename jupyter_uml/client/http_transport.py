@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import aclosing
+from typing import Any
 from urllib.parse import quote
 
 import httpx2
 
 from jupyter_uml.client.http_errors import error_of, parsed
+from jupyter_uml.client.pulls import PullProgress, PullReader
 from jupyter_uml.client.request_body import request_body, request_path
 from jupyter_uml.client.retry import RetryPolicy, with_retries
-from jupyter_uml.client.sse import SSEDecoder
+from jupyter_uml.client.sse import ServerEvent, SSEDecoder
+from jupyter_uml.client.transport import HOLD, KERNEL_HEADER
 from jupyter_uml.client.wire import ChunkAssembler
 from jupyter_uml.errors import AuthenticationFailed, ConnectionFailed, InvalidRequest, StreamInterrupted
-from jupyter_uml.types import Chunk, GenerateRequest, LoadSettings, ModelStatus
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+from jupyter_uml.types import Chunk, GenerateRequest, Hold, LoadSettings, MemoryEstimate, ModelStatus, Sample, Speed
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0  # of calls that the server answers at once
@@ -30,13 +29,14 @@ _NO_SERVER = (
     "and check the client's url."
 )
 _CUT = "The connection to the server was lost before the answer was whole."
+_CUT_PULL = "The connection to the server was lost. What has come is kept: pull again to go on."
 
 
 class HTTPTransport:
     """`url` is the base of jupyter_uml's routes, such as `http://127.0.0.1:8888/uml`.
 
     `silence` bounds the wait between two signs of life of a stream that has begun, in seconds. Before that there is
-    no limit: the server may be loading the model.
+    no limit: the server may be loading the model. `kernel` is the id of the kernel that this process is.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class HTTPTransport:
         url: str,
         api_key: str | None = None,
         *,
+        kernel: str | None = None,
         retry: RetryPolicy | None = None,
         silence: float = SILENCE_SECONDS,
     ) -> None:
@@ -51,6 +52,8 @@ class HTTPTransport:
             raise AuthenticationFailed("The key or token has characters that no key has.")
         self.url = base_url(url)
         self.api_key = api_key
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._headers |= {KERNEL_HEADER: kernel} if kernel else {}
         self._retry = retry or RetryPolicy()
         self._silence = silence
         self._http: httpx2.AsyncClient | None = None
@@ -64,23 +67,52 @@ class HTTPTransport:
     async def model(self, model: str) -> ModelStatus:
         return ModelStatus.from_dict(await self._json("GET", f"models/{quote(model, safe='/:')}"))
 
-    async def load(self, model: str, settings: LoadSettings, wait: bool = True) -> ModelStatus:
-        body = {"model": model, **settings.asked(), "wait": wait}
+    async def estimate(self, model: str, settings: LoadSettings) -> MemoryEstimate:
+        return MemoryEstimate.from_dict(await self._json("POST", "estimate", {"model": model, **settings.asked()}))
+
+    async def load(
+        self, model: str, settings: LoadSettings, wait: bool = True, hold: Hold = HOLD, pin: bool | None = None
+    ) -> ModelStatus:
+        more = {"keep_alive": hold.keep_alive, "pin": pin}
+        given = {name: value for name, value in more.items() if value is not None}
+        body = {"model": model, **settings.asked(), "wait": wait, **given}
         return ModelStatus.from_dict(await self._json("POST", "load_model", body))
 
     async def unload(self, model: str, force: bool = False) -> ModelStatus:
         return ModelStatus.from_dict(await self._json("POST", "unload_model", {"model": model, "force": force}))
 
+    async def history(self, model: str) -> list[Sample]:
+        body = await self._json("GET", f"models/{quote(model, safe='/:')}/history")
+        return [Sample(**row) for row in body["samples"]]
+
+    async def measure(self, model: str) -> Speed:
+        return Speed.from_dict(await self._json("POST", "bench_model", {"model": model}))
+
+    async def pull(self, name: str) -> AsyncGenerator[PullProgress, None]:
+        reader = PullReader(name)
+        async with aclosing(self._events("pull", {"model": name})) as events:
+            async for event in events:
+                row = reader.add(event.event, event.data)
+                yield row
+                if row.state == "done":
+                    return
+        raise StreamInterrupted(_CUT_PULL)
+
+    async def pulls(self) -> list[PullProgress]:
+        return [PullProgress.from_row(row) for row in (await self._json("GET", "pull"))["pulls"]]
+
+    async def cancel_pull(self, pull_id: str) -> PullProgress:
+        return PullProgress.from_row(await self._json("DELETE", f"pull/{quote(pull_id, safe='')}"))
+
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        decoder, assembler = SSEDecoder(), ChunkAssembler(request.id)
-        async with self._stream(request) as pieces:
-            async for piece in pieces:
-                for event in _decoded(decoder, piece):
-                    chunk = assembler.add(event.event, event.data)
-                    if chunk is not None:
-                        yield chunk
-                    if assembler.done:
-                        return
+        assembler = ChunkAssembler(request.id)
+        async with aclosing(self._events(request_path(request), request_body(request))) as events:
+            async for event in events:
+                chunk = assembler.add(event.event, event.data)
+                if chunk is not None:
+                    yield chunk
+                if assembler.done:
+                    return
         raise StreamInterrupted(_CUT)
 
     async def aclose(self) -> None:
@@ -93,7 +125,7 @@ class HTTPTransport:
     def _client(self) -> httpx2.AsyncClient:
         if self._http is None:
             self._http = httpx2.AsyncClient(
-                headers={"Authorization": f"Bearer {self.api_key}"} if self.api_key else {},
+                headers=self._headers,
                 timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
                 trust_env=not is_loopback(self.url),
                 limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20),
@@ -134,16 +166,14 @@ class HTTPTransport:
         finally:
             await response.aclose()
 
-    @asynccontextmanager
-    async def _stream(self, request: GenerateRequest) -> AsyncIterator[AsyncIterator[bytes]]:
-        response = await with_retries(
-            lambda: self._send("POST", request_path(request), request_body(request)),
-            idempotent=False,
-            policy=self._retry,
-        )
+    async def _events(self, path: str, body: dict[str, Any]) -> AsyncGenerator[ServerEvent, None]:
+        decoder = SSEDecoder()
+        response = await with_retries(lambda: self._send("POST", path, body), idempotent=False, policy=self._retry)
         try:
             async with aclosing(self._pieces(response)) as pieces:
-                yield pieces
+                async for piece in pieces:
+                    for event in _decoded(decoder, piece):
+                        yield event
         finally:
             await response.aclose()
 
@@ -183,7 +213,7 @@ def is_loopback(url: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-def _decoded(decoder: SSEDecoder, piece: bytes) -> list[Any]:
+def _decoded(decoder: SSEDecoder, piece: bytes) -> list[ServerEvent]:
     try:
         return decoder.feed(piece)
     except ValueError as error:

@@ -15,7 +15,9 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from jupyter_uml.client.loop_thread import CANCEL_SECONDS, LoopThread
-from jupyter_uml.types import Chunk, GenerateRequest, LoadSettings, ModelStatus
+from jupyter_uml.client.pulls import PullProgress
+from jupyter_uml.client.transport import HOLD
+from jupyter_uml.types import Chunk, GenerateRequest, Hold, LoadSettings, MemoryEstimate, ModelStatus, Sample, Speed
 
 if TYPE_CHECKING:
     from jupyter_uml.service import Service
@@ -39,17 +41,40 @@ class LocalTransport:
     async def model(self, model: str) -> ModelStatus:
         return await self._call(lambda service: service.model(model))
 
-    async def load(self, model: str, settings: LoadSettings, wait: bool = True) -> ModelStatus:
-        return await self._call(lambda service: service.load(model, settings, wait=wait))
+    async def estimate(self, model: str, settings: LoadSettings) -> MemoryEstimate:
+        return await self._call(lambda service: service.estimate(model, settings))
+
+    async def load(
+        self, model: str, settings: LoadSettings, wait: bool = True, hold: Hold = HOLD, pin: bool | None = None
+    ) -> ModelStatus:
+        return await self._call(lambda service: service.load(model, settings, wait=wait, hold=hold, pin=pin))
 
     async def unload(self, model: str, force: bool = False) -> ModelStatus:
         return await self._call(lambda service: service.unload(model, force=force))
 
-    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        chunks = self._given.generate(request) if self._given else self._enter().generate(request)
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                yield chunk
+    async def history(self, model: str) -> list[Sample]:
+        return await self._call(lambda service: service.history(model))
+
+    async def measure(self, model: str) -> Speed:
+        return await self._call(lambda service: service.measure(model))
+
+    def pull(self, name: str) -> AsyncGenerator[PullProgress, None]:
+        from jupyter_uml.client.local_pulls import follow_pull
+
+        return self._iterate(lambda service: follow_pull(service, name))
+
+    async def pulls(self) -> list[PullProgress]:
+        from jupyter_uml.client.local_pulls import running_pulls
+
+        return await self._call(running_pulls)
+
+    async def cancel_pull(self, pull_id: str) -> PullProgress:
+        from jupyter_uml.client.local_pulls import cancel_pull
+
+        return await self._call(lambda service: cancel_pull(service, pull_id))
+
+    def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        return self._iterate(lambda service: service.generate(request))
 
     def service(self) -> Service:
         """What answers, for callers on the loop that it lives on: the caller's own, else the shared loop thread's."""
@@ -67,6 +92,11 @@ class LocalTransport:
 
     async def _call(self, verb: Callable[[Service], Coroutine[Any, Any, T]]) -> T:
         return await (verb(self._given) if self._given else self._enter().call(verb))
+
+    async def _iterate(self, source: Callable[[Service], AsyncGenerator[T, None]]) -> AsyncGenerator[T, None]:
+        async with aclosing(source(self._given) if self._given else self._enter().iterate(source)) as items:
+            async for item in items:
+                yield item
 
 
 class _Room:
@@ -105,12 +135,11 @@ class _Room:
     async def call(self, verb: Callable[[Service], Coroutine[Any, Any, T]]) -> T:
         return await self._there(self._apply(verb))
 
-    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+    async def iterate(self, source: Callable[[Service], AsyncGenerator[T, None]]) -> AsyncGenerator[T, None]:
         local = asyncio.get_running_loop() is self.thread.loop
-        chunks = self.service().generate(request) if local else self._from_afar(request)
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                yield chunk
+        async with aclosing(source(self.service()) if local else self._from_afar(source)) as items:
+            async for item in items:
+                yield item
 
     # --- crossing from another event loop ---------------------------------------------------------
 
@@ -124,23 +153,23 @@ class _Room:
             job.cancel()
             raise
 
-    async def _from_afar(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        here, queue = asyncio.get_running_loop(), asyncio.Queue[Chunk | None]()
+    async def _from_afar(self, source: Callable[[Service], AsyncGenerator[T, None]]) -> AsyncGenerator[T, None]:
+        here, queue = asyncio.get_running_loop(), asyncio.Queue[T | None]()
 
-        def put(chunk: Chunk | None) -> None:
+        def put(item: T | None) -> None:
             if not here.is_closed():
-                here.call_soon_threadsafe(queue.put_nowait, chunk)
+                here.call_soon_threadsafe(queue.put_nowait, item)
 
         async def pump() -> None:
-            async with aclosing(self.service().generate(request)) as chunks:
-                async for chunk in chunks:
-                    put(chunk)
+            async with aclosing(source(self.service())) as items:
+                async for item in items:
+                    put(item)
 
         job = self.thread.start(pump())
         job.future.add_done_callback(lambda _: put(None))
         try:
-            while (chunk := await queue.get()) is not None:
-                yield chunk
+            while (item := await queue.get()) is not None:
+                yield item
             job.future.result()
         finally:
             job.cancel()

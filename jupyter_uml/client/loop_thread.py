@@ -54,6 +54,12 @@ class Job(Generic[T]):
 
     def _begin(self) -> None:
         self._task = self._loop.create_task(self._run())
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not self.future.done():  # it was cancelled before it ran at all
+            self._work.close()
+            self.future.set_exception(asyncio.CancelledError())
 
     def _cancel(self) -> None:
         if self._task is not None:

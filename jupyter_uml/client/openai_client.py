@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jupyter_uml.client.client import UniversalClient
+from jupyter_uml.client.discover import own_kernel_id
+from jupyter_uml.client.transport import KERNEL_HEADER
 from jupyter_uml.errors import UmlError
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ def OpenAICompatibleClient(url: str | None = None, api_key: str | None = None, *
         options.setdefault("http_client", local_http_client(client))
         return openai.OpenAI(base_url=BASE_URL, api_key=NO_KEY, **options)
     client.close()
+    if kernel := own_kernel_id():
+        options["default_headers"] = {KERNEL_HEADER: kernel, **(options.get("default_headers") or {})}
     return openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.api_key or NO_KEY, **_direct(server.url, options))
 
 

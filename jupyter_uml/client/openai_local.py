@@ -22,7 +22,7 @@ from jupyter_uml.errors import RouteNotFound, UmlError
 from jupyter_uml.protocol.body import StrictBody, parse
 from jupyter_uml.protocol.endpoint import Caller, Endpoint, plain_error
 from jupyter_uml.protocol.endpoints import ENDPOINTS
-from jupyter_uml.protocol.openai.model_list import models_body
+from jupyter_uml.protocol.openai.model_list import model_card, models_body
 from jupyter_uml.protocol.responses.endpoint import RESPONSES
 from jupyter_uml.protocol.responses.queries import KeptQuery, ListQuery, ReadQuery, page, read_query
 from jupyter_uml.protocol.statuses import headers_of, status_of
@@ -112,8 +112,7 @@ class LocalOpenAI(httpx2.BaseTransport):
             case ["GET", "v1", "models"]:
                 return models_body(await service.models(), _STARTED)
             case ["GET", "v1", "models", *name]:
-                card: dict[str, Any] = models_body([await service.model("/".join(name))], _STARTED)["data"][0]
-                return card
+                return model_card(await service.model("/".join(name)), _STARTED)
             case ["GET", "v1", "responses", id_]:
                 read_query(ReadQuery, query)
                 return RESPONSES.retrieve(service, PRINCIPAL, id_)

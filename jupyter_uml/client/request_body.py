@@ -1,6 +1,7 @@
 """OpenAI's wire format, from the client's side: a native request as the body that asks for it. Pure.
 
-What OpenAI has no field for travels under the native name. `id` and `principal` stay behind: the server gives its own.
+What OpenAI has no field for travels under the native name. `id` and `principal` stay behind: the server gives its own;
+so does the kernel that holds the model, which a header names.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ def request_body(request: GenerateRequest) -> dict[str, Any]:
         body["max_tokens"] = _NO_LIMIT
     else:
         body["messages"] = [_message(message) for message in request.messages]
+    if request.hold.keep_alive is not None:
+        body["keep_alive"] = request.hold.keep_alive
     return body | _tools(request) | _given(request, _HANDLING) | _sampling(request)
 
 
@@ -95,8 +98,10 @@ def _tool(tool: Tool) -> dict[str, Any]:
 
 
 def _sampling(request: GenerateRequest) -> dict[str, Any]:
-    params = request.params
+    params, given = request.params, request.given or ()
     body = _given(params, _SAMPLING)
+    # A default that was asked for is sent, too: else a model's own default would take its place.
+    body |= {f.name: value for f in _SAMPLING if f.name in given and (value := getattr(params, f.name)) is not None}
     if params.logit_bias:
         body["logit_bias"] = {str(token): bias for token, bias in params.logit_bias}
     if params.logprobs is not None and request.prompt is not None:

@@ -38,7 +38,7 @@ class ChunkAssembler:
         """Raises the UmlError that an error event carries, and StreamInterrupted on what cannot be understood."""
         if data.strip() == "[DONE]":
             return self._finish()
-        payload = _parse(data)
+        payload = parse_event(data)
         if event == "error" or "error" in payload:
             raise error_from(payload)
         try:
@@ -138,7 +138,8 @@ def error_from(payload: Any) -> UmlError:
     return UmlError.from_dict(dict(body) if isinstance(body, Mapping) else {"message": str(body or "unknown error")})
 
 
-def _parse(data: str) -> dict[str, Any]:
+def parse_event(data: str) -> dict[str, Any]:
+    """The JSON object of an event. Raises StreamInterrupted: it holds none."""
     try:
         payload = json.loads(data)
     except ValueError:

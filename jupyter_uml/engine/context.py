@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import llama_cpp
 import numpy as np
@@ -15,7 +16,8 @@ import numpy.typing as npt
 
 from jupyter_uml.engine import llama_log
 from jupyter_uml.engine.model import KV_TYPES, Model
-from jupyter_uml.errors import EngineError, ModelLoadFailed
+from jupyter_uml.engine.pulse import Pulse
+from jupyter_uml.errors import EngineError, InvalidRequest, ModelLoadFailed
 from jupyter_uml.types import EffectiveSettings
 
 BATCH = 512  # tokens in one llama_decode, at most
@@ -55,11 +57,22 @@ class ImageRow:
     causal: bool
 
 
+class Threads(NamedTuple):
+    """How many compute the next tokens of answers, and how many prompts."""
+
+    decode: int
+    prefill: int
+
+
 class Context:
     """One stream of `n_ctx` tokens for each of `n_parallel` slots.
 
     `n_ahead`: how many rows beside one for each slot may be sampled from in a batch. `n_whole`: tokens that must have
     room in one batch. Only `stop` may be called from another thread than the one that decodes.
+
+    Raises:
+        InvalidRequest: the batch that was asked for is too small.
+        ModelLoadFailed: llama.cpp makes no such context.
     """
 
     def __init__(self, model: Model, settings: EffectiveSettings, n_ahead: int = 0, n_whole: int = 0) -> None:
@@ -70,10 +83,11 @@ class Context:
         params.flash_attn_type = (
             llama_cpp.LLAMA_FLASH_ATTN_TYPE_AUTO if flash else llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
         )
-        room = max(n_whole, BATCH if flash else _batch(model, settings.n_ctx))
-        params.n_batch = params.n_ubatch = min(params.n_ctx, room)
+        room = _asked_batch(settings) or (BATCH if flash else _batch(model, settings.n_ctx))
+        params.n_batch = params.n_ubatch = min(params.n_ctx, max(n_whole, room))
         params.n_outputs_max = settings.n_parallel + n_ahead  # keeps the logits buffer small
-        params.n_threads = params.n_threads_batch = settings.n_threads
+        self.threads = Threads(settings.n_threads, settings.n_threads_batch or settings.n_threads)
+        params.n_threads = params.n_threads_batch = self._n_threads = self.threads.decode
         params.type_k = params.type_v = KV_TYPES[settings.kv_type][0]
         params.kv_unified = False
         llama_log.forget()
@@ -90,7 +104,8 @@ class Context:
         self._shifting = False
         self._memory = llama_cpp.llama_get_memory(self.handle)
         self._buffers = _BatchBuffers(self.batch_tokens)
-        self._stop = _StopFlag(self.handle)
+        model.pulse.attach(self.handle)
+        self._stop = _StopFlag(model.pulse)
 
     def close(self) -> None:
         if self.handle:
@@ -111,6 +126,7 @@ class Context:
         Raises:
             EngineError: llama.cpp refused the batch; the cells of its rows are undefined.
         """
+        self._use_threads(prefill=any(row.n_logits < len(row.tokens) for row in rows))
         fillers = self._fillers(rows, idle) if idle and self.cuttable else []
         batch, sampled = self._buffers.fill(sorted([*rows, *fillers], key=_by_slot) if fillers else rows)
         status = self._run(batch, interruptible)
@@ -126,6 +142,7 @@ class Context:
         Raises:
             EngineError: llama.cpp refused the batch; the cells of its rows are undefined.
         """
+        self._use_threads(prefill=True)
         batch = self._buffers.fill_image(row)
         llama_cpp.llama_set_causal_attn(self.handle, row.causal)
         try:
@@ -133,6 +150,13 @@ class Context:
         finally:
             llama_cpp.llama_set_causal_attn(self.handle, True)
         return self._finished(status, [row.slot])
+
+    def _use_threads(self, *, prefill: bool) -> None:
+        """llama.cpp takes each batch of more than one token for a part of a prompt, also the next tokens of answers."""
+        count = self.threads.prefill if prefill else self.threads.decode
+        if count != self._n_threads:
+            llama_cpp.llama_set_n_threads(self.handle, count, count)
+            self._n_threads = count
 
     def _run(self, batch: llama_cpp.llama_batch, interruptible: Collection[str]) -> int:
         # A shift of cells is part of this decode: cut short, it would be done twice.
@@ -216,6 +240,14 @@ class Context:
         return True
 
 
+def _asked_batch(settings: EffectiveSettings) -> int:
+    """Tokens; 0: it was not said how many."""
+    least = max(_SMALLEST_BATCH, settings.n_parallel)  # a token of every sequence has to have room
+    if 0 < settings.n_batch < least:
+        raise InvalidRequest(f"n_batch must be {least} or more, not {settings.n_batch}.", param="n_batch")
+    return settings.n_batch
+
+
 def _batch(model: Model, n_ctx: int) -> int:
     """Tokens in a batch without flash attention, which is not used on a CPU: there it decodes eight answers behind
     1,500 tokens in twice the time (it prefills them in 0.88 of it). Scores take heads × batch × context floats."""
@@ -225,39 +257,34 @@ def _batch(model: Model, n_ctx: int) -> int:
 
 
 class _StopFlag:
-    """Ends a running `llama_decode` from another thread.
+    """Ends a running `llama_decode` from another thread, where it listens to a name that was called."""
 
-    llama.cpp asks a callback again and again whether to go on. A callback in Python would have to wait for the GIL, so
-    it is a C function that everybody has: `strlen` of one byte and a zero is 1, true, where the byte is not zero.
-    """
-
-    def __init__(self, context: llama_cpp.llama_context_p) -> None:
-        self._byte = (ctypes.c_uint8 * 2)()
+    def __init__(self, pulse: Pulse) -> None:
+        self._pulse = pulse
         self._lock = threading.Lock()
         self._called: set[str] = set()
         self._names: Collection[str] = ()
-        strlen = ctypes.cast(ctypes.CDLL(None).strlen, llama_cpp.ggml_abort_callback)
-        self._callback = strlen  # must live as long as the context
-        llama_cpp.llama_set_abort_callback(context, strlen, ctypes.cast(self._byte, ctypes.c_void_p))
 
     @contextmanager
     def listening(self, names: Collection[str]) -> Iterator[None]:
         with self._lock:
             self._names = names
-            self._byte[0] = int(not self._called.isdisjoint(names))
+            if not self._called.isdisjoint(names):
+                self._pulse.stop()
         try:
             yield
         finally:
             with self._lock:
                 self._names = ()
-                if self._byte[0]:  # a call ends one decode; what to do then is its caller's business
+                if self._pulse.stopped:  # a call ends one decode; what to do then is its caller's business
                     self._called.difference_update(names)
+                self._pulse.go()
 
     def call(self, name: str) -> None:
         with self._lock:
             self._called.add(name)
             if name in self._names:
-                self._byte[0] = 1
+                self._pulse.stop()
 
     def forget(self, name: str) -> None:
         with self._lock:

@@ -40,6 +40,7 @@ class DraftModel:
     def __init__(self, path: str, target: Model, settings: EffectiveSettings) -> None:
         layers = LoadSettings(n_gpu_layers=settings.n_gpu_layers)
         self.model = Model(ModelSpec(f"the draft model of {target.spec.id}", path, layers))
+        self.model.pulse = target.pulse  # they take turns
         try:
             difference = _difference(target, self.model)
             if difference:

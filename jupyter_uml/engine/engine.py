@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from jupyter_uml.engine.batch_rows import by_piece, image_row_of, interruptible, row_of
+from jupyter_uml.engine.bench import NAME as MEASUREMENT
+from jupyter_uml.engine.bench import Bench
 from jupyter_uml.engine.context import Context, Logits, Row
 from jupyter_uml.engine.drafting import Drafting
 from jupyter_uml.engine.emission import Emission, Emitter
@@ -47,7 +49,7 @@ Output = Chunk | Failure | SideResult
 
 
 class Engine:
-    """Owns a model and its context. One thread calls all of it, except `interrupt`."""
+    """Owns a model and its context. One thread calls all of it, except `interrupt` and `hurry`."""
 
     def __init__(
         self,
@@ -56,14 +58,18 @@ class Engine:
         store: StateStore | None = None,
         worth_disk_seconds: float = WORTH_DISK_SECONDS,
     ) -> None:
-        self.model, self.settings = model, settings
+        self.model = model
         self.costs = StepCosts()
         self._worth_disk_seconds = worth_disk_seconds
         adapters = Adapters(model, [(file.id, file.path, file.scale) for file in model.spec.lora])
         self.sight = sight = open_eyes(model, settings)
         self._context = Context(model, settings, n_ahead=MAX_AHEAD, n_whole=sight.largest_whole)
         adapters.apply(self._context.handle)
-        self.side = SideWork(model, settings.n_ctx, settings.n_threads, adapters)
+        self.settings = settings = replace(
+            settings, n_batch=self._context.batch_tokens, n_threads_batch=self._context.threads.prefill
+        )
+        self.bench = Bench(self._context, model.spec.id, settings)
+        self.side = SideWork(model, settings.n_ctx, settings.n_threads_batch, adapters)
         self._store = store or StateStore(ram_bytes=0, folder=None, disk_bytes=0)
         self._cache = KvCache(settings.n_parallel, self._context, self._store, self._worth_disk)
         self.prompts = PromptBuilder(model, settings.n_ctx, sight)
@@ -75,7 +81,7 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        return bool(self._places) or self.side.busy
+        return bool(self._places) or self.side.busy or self.bench.busy
 
     def add(self, request: GenerateRequest) -> None:
         """Queue a request.
@@ -109,11 +115,16 @@ class Engine:
             if sequence.id == request_id:
                 return [self._finish(sequence, "aborted")]
         self.side.abort(request_id)
+        self.bench.abort(request_id)
         return []
 
     def interrupt(self, request_id: str) -> None:
         """Cut a long computation for this request short; `abort` must follow. May be called from another thread."""
         self._context.stop(request_id)
+
+    def hurry(self) -> None:
+        """A request is on its way: cut what may wait for it short. May be called from another thread."""
+        self._context.stop(MEASUREMENT)
 
     def step(self) -> list[Output]:
         """Admit, plan, then decode, sample and emit batch by batch."""
@@ -126,6 +137,8 @@ class Engine:
             outputs += [output for piece in images for output in self._see(piece)]
         if (finished := self.side.step(beside=bool(self._places.running))) is not None:
             outputs.append(_output(finished))
+        if (measured := self.bench.step(others=bool(self._places) or self.side.busy)) is not None:
+            outputs.append(_output(measured))
         return outputs
 
     def rest(self) -> bool:

@@ -9,19 +9,18 @@ from functools import cached_property, lru_cache
 import llama_cpp
 
 from jupyter_uml.engine import llama_log
-from jupyter_uml.errors import EngineError, InsufficientMemory, InvalidRequest, ModelLoadFailed
+from jupyter_uml.engine.pulse import Pulse
+from jupyter_uml.errors import EngineError, ModelLoadFailed
 from jupyter_uml.types import EffectiveSettings, KvType, LoadSettings, ModelInfo, ModelSpec, Pooling
 
 DEFAULT_CONTEXT = 4096
 DEFAULT_PARALLEL = 4
-SMALLEST_CONTEXT = 256
 KV_TYPES: dict[KvType, tuple[int, float]] = {  # ggml's number, bytes a value
     "f16": (llama_cpp.GGML_TYPE_F16, 2.0),
     "q8_0": (llama_cpp.GGML_TYPE_Q8_0, 34 / 32),
     "q4_0": (llama_cpp.GGML_TYPE_Q4_0, 18 / 32),
 }
 _POOLINGS: dict[str | None, Pooling] = {"1": "mean", "2": "cls", "3": "last", "4": "rank"}  # llama.h
-_COMPUTE_BYTES = 128 << 20  # graph buffers beside weights and KV cache, a rough figure
 
 
 class Model:
@@ -51,6 +50,7 @@ class Model:
             )
         self.vocab = llama_cpp.llama_model_get_vocab(self.handle)
         self.spec = spec
+        self.pulse = Pulse()  # of the contexts on it
 
     def close(self) -> None:
         if self.handle:
@@ -171,46 +171,21 @@ class Model:
     def ends_generation(self, token: int) -> bool:
         return bool(llama_cpp.llama_vocab_is_eog(self.vocab, token))
 
-    # --- memory ---
+    # --- settings ---
 
-    def kv_bytes(self, n_ctx: int, n_parallel: int, kv_type: KvType) -> int:
-        """Bytes of keys and values: 2 × layers × KV heads × head size × tokens. Sliding windows are counted in full."""
-        arch = self.metadata("general.architecture") or ""
-        heads = max(1, llama_cpp.llama_model_n_head(self.handle))
-        size = int(self.metadata(f"{arch}.attention.key_length") or llama_cpp.llama_model_n_embd(self.handle) // heads)
-        values = 2 * llama_cpp.llama_model_n_layer(self.handle) * llama_cpp.llama_model_n_head_kv(self.handle) * size
-        return int(values * n_ctx * n_parallel * KV_TYPES[kv_type][1])
-
-    def fit(self, asked: LoadSettings, memory_limit: int | None) -> EffectiveSettings:
-        """What the context will run with. One that was not asked for shrinks until it fits; one that was does not.
-
-        Raises:
-            InvalidRequest: a longer context than the model was made for.
-            InsufficientMemory: it does not fit, with both figures.
-        """
-        if asked.n_ctx is not None and asked.n_ctx > self.info.n_ctx_train:
-            raise InvalidRequest(
-                f"{self.spec.id} was trained for a context of {self.info.n_ctx_train} tokens; "
-                f"n_ctx {asked.n_ctx} would give garbage. Ask for {self.info.n_ctx_train} or less.",
-                param="n_ctx",
-            )
-        n_ctx = asked.n_ctx or min(self.info.n_ctx_train, DEFAULT_CONTEXT)
-        n_parallel = asked.n_parallel or DEFAULT_PARALLEL
+    def settings(self, asked: LoadSettings) -> EffectiveSettings:
+        """What was asked for, and what is usual for the rest. Whether there is memory for it the loader has to know."""
         kv_type: KvType = asked.kv_type or "f16"
-        n_ctx = min(-(-n_ctx // 256) * 256, self.info.n_ctx_train)  # llama.cpp rounds up to this; say so
-        while True:
-            needed = self.info.size_bytes + self.kv_bytes(n_ctx, n_parallel, kv_type) + _COMPUTE_BYTES
-            if memory_limit is None or needed <= memory_limit:
-                break
-            if asked.n_ctx is not None or n_ctx // 2 < SMALLEST_CONTEXT:
-                raise InsufficientMemory(self.spec.id, needed, memory_limit)
-            n_ctx = -(-n_ctx // 2 // 256) * 256
+        trained = self.info.n_ctx_train
+        n_ctx = -(-(asked.n_ctx or min(trained, DEFAULT_CONTEXT)) // 256) * 256  # llama.cpp rounds up to this; say so
         return EffectiveSettings(
-            n_ctx=n_ctx,
-            n_parallel=n_parallel,
+            n_ctx=min(n_ctx, trained),
+            n_parallel=asked.n_parallel or DEFAULT_PARALLEL,
             n_threads=asked.n_threads or 1,
             n_gpu_layers=asked.n_gpu_layers or 0,
             kv_type=kv_type,
             draft_model=asked.draft_model,
             lora=asked.lora or (),
+            n_batch=asked.n_batch or 0,
+            n_threads_batch=asked.n_threads_batch or 0,
         )

@@ -51,7 +51,8 @@ class Places:
         if not sequence.deterministic:
             return self._cache.acquire(sequence, sequence.tokens, sequence.principal)
         # What other chunks computed differs in its last bits: only whole chunks of the same mode are taken over.
-        return self._cache.acquire(sequence, sequence.tokens, _own_cache(sequence), self._context.batch_tokens)
+        chunk = self._context.batch_tokens
+        return self._cache.acquire(sequence, sequence.tokens, _own_cache(sequence, chunk), chunk)
 
     def _enter(self, sequence: Sequence, place: Place) -> None:
         self.line.leave(sequence)
@@ -100,6 +101,6 @@ class Places:
         return whole if self._context.keep(sequence.slot, position) == position else 0
 
 
-def _own_cache(sequence: Sequence) -> str:
-    own = f"{sequence.principal}\0deterministic"
+def _own_cache(sequence: Sequence, chunk: int) -> str:
+    own = f"{sequence.principal}\0deterministic {chunk}"  # what is on disk may be of a load with other batches
     return f"{own}\0{sequence.id}" if sequence.images else own  # images do not begin at a multiple of a chunk

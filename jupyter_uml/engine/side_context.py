@@ -59,6 +59,7 @@ class SideContext:
         self._handle = llama_cpp.llama_init_from_model(model.handle, params)
         if not self._handle:
             raise ModelLoadFailed(f"{model.spec.id}: no context could be made: {llama_log.first_error()}.")
+        model.pulse.attach(self._handle)
         self._batch = llama_cpp.llama_batch_init(n_batch, 0, 1)
         if adapters is not None:
             adapters.apply(self._handle)

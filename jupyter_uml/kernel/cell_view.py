@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle, display
 
-from jupyter_uml.kernel import figures, tables
+from jupyter_uml.kernel import tables
 from jupyter_uml.kernel.render import Written, answer_html, answer_text, calls_text, escape
-from jupyter_uml.types import ModelStatus
 
 _NOTE = f"{tables.QUIET};font-size:var(--jp-ui-font-size1,13px);margin-top:-.4em"
 
@@ -19,8 +17,8 @@ _NOTE = f"{tables.QUIET};font-size:var(--jp-ui-font-size1,13px);margin-top:-.4em
 class CellView(Protocol):
     """What a running cell can show."""
 
-    def progress(self, row: ModelStatus) -> None:
-        """A model that is not ready yet."""
+    def progress(self, text: str, fraction: float | None = None, heading: str = "") -> None:
+        """How far something is, 0 to 1 or not known, under a heading that stays the same."""
         ...
 
     def line(self, text: str) -> None:
@@ -31,7 +29,7 @@ class CellView(Protocol):
         """The answer as far as it has come; returns how much has been sent, in characters."""
         ...
 
-    def table(self, columns: Sequence[tables.Column], note: str = "") -> None: ...
+    def table(self, table: tables.Table) -> None: ...
 
 
 def view_for(shell: InteractiveShell | None) -> CellView:
@@ -44,8 +42,9 @@ class NotebookView:
     def __init__(self) -> None:
         self._handle: DisplayHandle | None = None
 
-    def progress(self, row: ModelStatus) -> None:
-        self._show(_progress_html(row), figures.loading_note(row))
+    def progress(self, text: str, fraction: float | None = None, heading: str = "") -> None:
+        head = f"<div>{escape(heading)}</div>" if heading else ""
+        self._show(head + _progress_html(text, fraction), "\n".join(filter(None, (heading, text))))
 
     def line(self, text: str) -> None:
         self._show(f"<div>{escape(text)}</div>", text)
@@ -54,8 +53,8 @@ class NotebookView:
         body = f'<div style="overflow-wrap:anywhere">{answer_html(answer)}</div>'
         return self._show(f'{body}<div style="{_NOTE}">{escape(note)}</div>', answer_text(answer))
 
-    def table(self, columns: Sequence[tables.Column], note: str = "") -> None:
-        self._show(tables.to_html(columns, note), tables.to_text(columns, note))
+    def table(self, table: tables.Table) -> None:
+        self._show(tables.to_html(table), tables.to_text(table))
 
     def _show(self, html: str, text: str) -> int:
         bundle: dict[str, Any] = {"text/html": html, "text/plain": text}
@@ -72,10 +71,14 @@ class TerminalView:
     def __init__(self) -> None:
         self._written: dict[str, int] = {}  # characters of each part of the answer
         self._overwrite = False
+        self._heading = ""
 
-    def progress(self, row: ModelStatus) -> None:
+    def progress(self, text: str, fraction: float | None = None, heading: str = "") -> None:
+        if heading != self._heading:
+            self.line(heading)
+            self._heading = heading
         if sys.stdout.isatty():
-            self._write("\r\x1b[K" + figures.loading_note(row))
+            self._write("\r\x1b[K" + text)
             self._overwrite = True
 
     def line(self, text: str) -> None:
@@ -90,8 +93,8 @@ class TerminalView:
             self._write(f"\n[{note}]\n")
         return 0
 
-    def table(self, columns: Sequence[tables.Column], note: str = "") -> None:
-        self._write(tables.to_text(columns, note) + "\n")
+    def table(self, table: tables.Table) -> None:
+        self._write(tables.to_text(table) + "\n")
 
     def _go_on(self, part: str, text: str, dim: bool = False) -> None:
         """Write what is new in a part of the answer."""
@@ -115,9 +118,10 @@ class TerminalView:
         sys.stdout.flush()
 
 
-def _progress_html(row: ModelStatus) -> str:
-    done = f"{(row.progress or 0) * 100:.0f}%"
+def _progress_html(text: str, fraction: float | None) -> str:
+    label = f"<div>{escape(text)}</div>"
+    if fraction is None:
+        return label
     track = "height:4px;max-width:320px;border-radius:2px;background:var(--jp-layout-color3,#ddd);margin-top:6px"
-    bar = f"height:4px;border-radius:2px;width:{done};background:var(--jp-brand-color1,#1976d2)"
-    label = escape(figures.loading_note(row))
-    return f'<div>{label}</div><div style="{track}"><div style="{bar}"></div></div>'
+    bar = f"height:4px;border-radius:2px;width:{fraction:.0%};background:{tables.BUSY}"
+    return f'{label}<div style="{track}"><div style="{bar}"></div></div>'

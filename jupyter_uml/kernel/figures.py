@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jupyter_uml.client import Answer
-from jupyter_uml.types import ModelStatus
+from jupyter_uml.client import Answer, PullProgress
+from jupyter_uml.types import MemoryEstimate, ModelStatus
 
 
 def size(count: float | None) -> str:
@@ -25,6 +25,26 @@ def rate(tokens_per_second: float | None) -> str:
 
 def seconds(value: float) -> str:
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def duration(value: float) -> str:
+    """As one unit, to the precision in which people plan."""
+    if value < 99.5:
+        return f"{max(0.0, value):.0f} s"
+    return f"{value / 60:.0f} min" if value < 99.5 * 60 else f"{value / 3600:.0f} h"
+
+
+def tokens(count: int) -> str:
+    """`512`, `8k`, `128k`: lengths of contexts."""
+    return f"{count / 1024:.3g}k" if count >= 1024 else str(count)
+
+
+def parameters(count: int) -> str:
+    """`596M`, `8.03B`."""
+    for unit, size in (("B", 10**9), ("M", 10**6), ("k", 10**3)):
+        if count >= size:
+            return f"{count / size:.3g}{unit}"
+    return str(count or "")
 
 
 def percent(fraction: float | None) -> str:
@@ -71,6 +91,12 @@ def loaded_note(row: ModelStatus) -> str:
             parts.append(f"{row.settings.n_gpu_layers} layers on the GPU")
     if row.memory_bytes is not None:
         parts.append(size(row.memory_bytes))
+    if row.gpu_memory_bytes:
+        parts.append(f"{size(row.gpu_memory_bytes)} on the GPU")
+    if row.pinned:
+        parts.append("pinned")
+    elif row.expires_in is not None:
+        parts.append(f"unloads in {duration(row.expires_in)} without use")
     return " · ".join(parts)
 
 
@@ -82,11 +108,69 @@ def activity_note(row: ModelStatus) -> str:
     )
 
 
+def stay_note(row: ModelStatus) -> str:
+    """How long a loaded model stays so."""
+    if row.pinned:
+        return "pinned"
+    if row.expires_in is not None:
+        return f"in {duration(row.expires_in)}"
+    return f"held by {plural(row.kernels, 'notebook')}" if row.kernels else ""
+
+
 def loading_note(row: ModelStatus) -> str:
+    if row.state == "queued":
+        return queued_note(row)
     words = {"restarting": "Restarting", "unloading": "Unloading"}
     return f"{words.get(row.state, 'Loading')} {row.id} … {percent(row.progress)}".rstrip()
+
+
+def queued_note(row: ModelStatus) -> str:
+    needs = f"needs {size(row.estimated_bytes)} and " if row.estimated_bytes else ""
+    return f"{row.id} {needs}waits for memory, until other models have answered …"
 
 
 def waiting_note(row: ModelStatus) -> str:
     """What an answer waits for that has not begun."""
     return f"{row.id} is reading …" if row.state == "loaded" else loading_note(row)
+
+
+def fit_note(estimate: MemoryEstimate) -> str:
+    """What else there is to say about whether a model fits."""
+    parts = []
+    if estimate.fits:
+        settings = estimate.settings
+        parts.append(f"context {settings.n_ctx} tokens, {settings.n_parallel} at a time, {settings.kv_type} KV cache")
+        parts.append(f"largest context {estimate.largest_context} tokens")
+    if estimate.unloads:
+        parts.append(f"{', '.join(estimate.unloads)} would be unloaded")
+    return " · ".join(parts)
+
+
+def pull_heading(row: PullProgress) -> str:
+    """What is coming, and why that."""
+    if not row.files:
+        return f"Looking for {row.name} on the hub …"
+    more = f" and {plural(len(row.files) - 1, 'more file')}" if len(row.files) > 1 else ""
+    return f"{row.name}: {row.files[0]}{more}. {row.why}"
+
+
+def pull_note(row: PullProgress) -> str:
+    """How far it is."""
+    words = {
+        "waiting": "another process downloads it",
+        "retrying": "trying again",
+        "verifying": "checking what came",
+    }
+    parts = [f"{percent(row.fraction)} of {size(row.total_bytes)}" if row.fraction is not None else ""]
+    if row.state in words:
+        parts.append(words[row.state])
+    elif row.bytes_per_second:
+        parts.append(f"{size(row.bytes_per_second)}/s")
+        parts.append("" if row.seconds_left is None else f"{duration(row.seconds_left)} left")
+    return " · ".join(part for part in parts if part)
+
+
+def pulled_note(row: PullProgress) -> str:
+    if row.model is None:
+        return f"{row.name} has come, to a folder in which no models are looked for"
+    return f"{row.model} is here · {size(row.total_bytes)}"

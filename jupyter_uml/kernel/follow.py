@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncGenerator
-from typing import Any
+from contextlib import aclosing
+from typing import Any, TypeVar
 
 from jupyter_uml.client import AsyncStream, AsyncUniversalClient
 from jupyter_uml.errors import UmlError
@@ -15,7 +17,10 @@ FRAME_SECONDS = 0.1
 BYTES_PER_SECOND = 250_000  # Jupyter's server drops a kernel's output beyond 1 MB/s
 PROGRESS_SECONDS = 0.25
 POLL_SECONDS = 1.0
+MOVING = ("queued", "loading", "unloading", "restarting")  # states that pass by themselves
 PATIENCE_SECONDS = 1.0  # without a first token, before the model's state is looked at
+
+T = TypeVar("T")
 
 
 class Pace:
@@ -49,6 +54,34 @@ async def watch_load(
         await _end(load)
 
 
+async def paced(items: AsyncGenerator[T, None], interval: float = PROGRESS_SECONDS) -> AsyncGenerator[T, None]:
+    """The newest item whenever there is one and `interval` seconds have passed; the last in any case.
+
+    Raises:
+        UmlError: as `items`; what came before has been yielded.
+    """
+    newest, news = deque[T](maxlen=1), asyncio.Event()
+
+    async def read() -> None:
+        async with aclosing(items):
+            async for item in items:
+                newest.append(item)
+                news.set()
+
+    reader = asyncio.create_task(read())
+    reader.add_done_callback(lambda _: news.set())
+    try:
+        while newest or not reader.done():
+            await news.wait()
+            news.clear()
+            if newest:
+                yield newest.pop()
+                await asyncio.wait({reader}, timeout=interval)
+        reader.result()
+    finally:
+        await _end(reader)
+
+
 async def watch_models(
     client: AsyncUniversalClient, interval: float = POLL_SECONDS
 ) -> AsyncGenerator[list[ModelStatus], None]:
@@ -56,7 +89,7 @@ async def watch_models(
     while True:
         rows = await client.models()
         yield rows
-        if not any(row.state in ("loading", "unloading", "restarting") or row.active for row in rows):
+        if not any(row.state in MOVING or row.active for row in rows):
             return
         await asyncio.sleep(interval)
 

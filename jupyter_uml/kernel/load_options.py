@@ -1,7 +1,8 @@
-"""The fields for a model's settings; an empty field leaves the choice to the loader."""
+"""The fields for how a model is loaded; an empty field leaves the choice to the loader."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, get_args
 
 import ipywidgets as widgets
@@ -18,7 +19,7 @@ _FIELDS = {
 
 
 class LoadOptions:
-    """`box` is the widget, `settings()` what was filled in."""
+    """`box` is the widget, `settings()` and `keep_alive` what was filled in."""
 
     def __init__(self) -> None:
         self._fields = {
@@ -27,8 +28,25 @@ class LoadOptions:
         }
         kinds = [("auto", None), *((kind, kind) for kind in get_args(KvType))]
         self._kv_type = widgets.Dropdown(options=kinds, description="KV cache", layout={"width": "auto"})
-        grid = widgets.GridBox([*self._fields.values(), self._kv_type]).add_class("uml-grid")
+        self._keep_alive = widgets.Text(
+            placeholder="auto",
+            description="Keep for",
+            tooltip="Unload after so long without use: seconds, or 10m, 2h; -1 is never",
+            layout={"width": "auto"},
+        )
+        grid = widgets.GridBox([*self._fields.values(), self._kv_type, self._keep_alive]).add_class("uml-grid")
         self.box = widgets.Accordion([grid], titles=("Options",), selected_index=None).add_class("uml-options")
+
+    def on_change(self, listener: Callable[[], object]) -> None:
+        """Call `listener` when the settings are changed."""
+        for field in (*self._fields.values(), self._kv_type):
+            field.observe(lambda _: listener(), "value")
+
+    @property
+    def keep_alive(self) -> float | str | None:
+        """As it was written: the client checks it."""
+        text = self._keep_alive.value.strip()
+        return float(text) if text.removeprefix("-").isdecimal() else text or None
 
     def settings(self) -> dict[str, Any]:
         """

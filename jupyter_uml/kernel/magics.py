@@ -11,19 +11,17 @@ from typing import Any, cast
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 
-from jupyter_uml.client import Answer, UniversalClient, call_tools
+from jupyter_uml.client import Answer, PullProgress, UniversalClient, call_tools
 from jupyter_uml.errors import InvalidRequest, UmlError
 from jupyter_uml.kernel import figures, tables
 from jupyter_uml.kernel.cell_view import CellView, view_for
-from jupyter_uml.kernel.follow import Pace, watch_answer, watch_load
-from jupyter_uml.kernel.options import HELP, parse_cell, parse_line
+from jupyter_uml.kernel.follow import Pace, paced, watch_answer, watch_load
+from jupyter_uml.kernel.options import HELP, SETTINGS, parse_cell, parse_line
 from jupyter_uml.kernel.quiet_error import UmlMagicError
 from jupyter_uml.kernel.session import announce_activity, shared_client
 from jupyter_uml.types import Message
 
 MAX_ROUNDS = 16  # of answers that want functions called
-
-_SETTINGS = ("n_ctx", "n_parallel", "n_threads", "n_gpu_layers", "kv_type", "draft_model")
 
 
 def register(shell: InteractiveShell) -> None:
@@ -51,8 +49,12 @@ class UmlMagics(Magics):
         verbs: dict[str, Callable[[CellView, argparse.Namespace], None]] = {
             "models": self._models,
             "status": self._status,
+            "estimate": self._estimate,
             "load": self._load,
+            "pin": self._pin,
+            "unpin": self._unpin,
             "unload": self._unload,
+            "pull": self._pull,
         }
         verb = verbs.get(options.verb or "help")
         if verb is None:
@@ -60,41 +62,87 @@ class UmlMagics(Magics):
         else:
             verb(view_for(self.shell), options)
 
-    def _models(self, view: CellView, _: argparse.Namespace) -> None:
+    def _models(self, view: CellView, options: argparse.Namespace) -> None:
         rows = self._client.models()
         if rows:
-            view.table(tables.models_columns(rows))
+            view.table(tables.models_table(rows, unfold=options.all))
         else:
-            view.line("There is no model yet. Put a GGUF file into a folder of `c.UMLApp.model_dirs`.")
+            view.line(
+                "There is no model yet. `%uml pull owner/repository` brings one; or put a GGUF file into a folder of "
+                "`c.UMLApp.model_dirs`."
+            )
 
     def _status(self, view: CellView, _: argparse.Namespace) -> None:
         rows = [row for row in self._client.models() if row.state not in ("available", "failed")]
         memory = self._client.health().get("memory") or {}
         free = f"{figures.size(memory.get('available_bytes'))} of {figures.size(memory.get('total_bytes'))} memory free"
-        where = "models run in this kernel" if self._client.server() is None else "models run in the Jupyter server"
-        note = f"{free} · {where}"
+        note = f"{free} · models run in {self._place}"
         if rows:
-            view.table(tables.status_columns(rows), note)
+            view.table(tables.status_table(rows, note))
         else:
             view.line(f"No model is loaded · {note}")
 
+    def _estimate(self, view: CellView, options: argparse.Namespace) -> None:
+        view.table(tables.estimate_table(self._client.estimate(options.model, **_settings(options))))
+
     def _load(self, view: CellView, options: argparse.Namespace) -> None:
-        settings = {name: getattr(options, name) for name in _SETTINGS if getattr(options, name) is not None}
+        self._follow_load(view, options.model, _settings(options, "pin", "keep_alive"))
+
+    def _pin(self, view: CellView, options: argparse.Namespace) -> None:
+        self._follow_load(view, options.model, {"pin": True})
+
+    def _unpin(self, view: CellView, options: argparse.Namespace) -> None:
+        row = self._client.model(options.model)
+        if row.pinned:
+            row = self._client.load(options.model, wait=False, pin=False)
+        stays = figures.stay_note(row)
+        view.line(f"{row.id} is not pinned" + (f" · unloads {stays}" if row.expires_in is not None else ""))
+
+    def _follow_load(self, view: CellView, model: str, arguments: dict[str, Any]) -> None:
         client, rows = self._client, []
         try:
-            for row in client.background.iterate(watch_load(client.aio, options.model, settings)):
+            for row in client.background.iterate(watch_load(client.aio, model, arguments)):
                 rows.append(row)
                 if row.state != "loaded":
-                    view.progress(row)
+                    view.progress(figures.loading_note(row), row.progress)
                     announce_activity()
         except KeyboardInterrupt:
-            raise UmlMagicError(f"{options.model} goes on loading; `%uml unload {options.model}` stops that.") from None
+            raise UmlMagicError(f"{model} goes on loading; `%uml unload {model}` stops that.") from None
         except UmlError:
             if rows:
-                view.line(f"{options.model} was not loaded")  # instead of a bar that stands still
+                view.line(f"{model} was not loaded")  # instead of a bar that stands still
             raise
         view.line(f"{rows[-1].id} is loaded · {figures.loaded_note(rows[-1])}")
         announce_activity()
+
+    def _pull(self, view: CellView, options: argparse.Namespace) -> None:
+        if options.stop:
+            self._stop_pull(view, options.model)
+            return
+        client, row = self._client, PullProgress("", options.model)
+        try:
+            view.progress(figures.pull_heading(row))
+            for row in client.background.iterate(paced(client.aio.pull(options.model))):
+                view.progress(figures.pull_note(row), row.fraction, figures.pull_heading(row))
+        except KeyboardInterrupt:
+            view.line(f"{figures.pull_heading(row)} {figures.pull_note(row)}".rstrip())  # no bar that stands still
+            command = f"%uml pull {options.model}"
+            raise UmlMagicError(
+                f"The download goes on in {self._place}; `{command}` follows it again, `{command} --stop` ends it."
+            ) from None
+        except UmlError:
+            view.line(f"{options.model} was not pulled")
+            raise
+        how = f" · `%uml load {row.model}` loads it" if row.model else ""
+        view.line(figures.pulled_note(row) + how)
+
+    def _stop_pull(self, view: CellView, name: str) -> None:
+        client = self._client
+        found = next((row for row in client.pulls() if row.name == name), None)
+        if found is None:
+            raise InvalidRequest(f"No pull of {name!r} is running.", param="model")
+        client.cancel_pull(found.id)
+        view.line(f"The pull of {name} is ended. What has come is kept: the next one goes on from there.")
 
     def _unload(self, view: CellView, options: argparse.Namespace) -> None:
         row = self._client.unload(options.model, options.force)
@@ -129,7 +177,7 @@ class UmlMagics(Magics):
     ) -> Answer:
         """One answer, shown while it comes."""
         client, view, pace = self._client, view_for(self.shell), Pace()
-        sampling = {name: getattr(options, name) for name in ("max_tokens", "temperature", "seed")}
+        sampling = {name: getattr(options, name) for name in ("max_tokens", "temperature", "seed", "keep_alive")}
         stream = client.aio.stream(messages, model=options.model, system=options.system, tools=functions, **sampling)
         note = "stopped"
         try:
@@ -140,7 +188,7 @@ class UmlMagics(Magics):
                 elif event.state == "loaded":
                     view.answer(stream, figures.waiting_note(event))
                 else:
-                    view.progress(event)
+                    view.progress(figures.waiting_note(event), event.progress)
             note = figures.answer_note(stream.answer, options.max_tokens)
         except UmlError:
             note = "not complete"
@@ -153,6 +201,14 @@ class UmlMagics(Magics):
     @property
     def _client(self) -> UniversalClient:
         return shared_client()
+
+    @property
+    def _place(self) -> str:
+        return "this kernel" if self._client.server() is None else "the Jupyter server"
+
+
+def _settings(options: argparse.Namespace, *more: str) -> dict[str, Any]:
+    return {name: value for name in (*SETTINGS, *more) if (value := getattr(options, name)) is not None}
 
 
 @contextmanager

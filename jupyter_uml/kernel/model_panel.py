@@ -11,9 +11,10 @@ import ipywidgets as widgets
 
 from jupyter_uml.client import UniversalClient
 from jupyter_uml.client.loop_thread import Job
-from jupyter_uml.errors import UmlError
+from jupyter_uml.errors import InvalidRequest, UmlError
 from jupyter_uml.kernel import figures
-from jupyter_uml.kernel.follow import watch_load, watch_models
+from jupyter_uml.kernel.fit_note import FitNote
+from jupyter_uml.kernel.follow import MOVING, watch_load, watch_models
 from jupyter_uml.kernel.load_options import LoadOptions
 from jupyter_uml.kernel.render import escape
 from jupyter_uml.kernel.session import on_activity, shared_client
@@ -22,6 +23,8 @@ from jupyter_uml.kernel.tables import state_dot
 from jupyter_uml.types import ModelStatus
 
 log = logging.getLogger(__name__)
+
+PINNED, UNPINNED = "Pinned: it stays loaded. Click to let it go", "Pin: load it and keep it loaded"
 
 
 class ModelPanel(widgets.VBox):
@@ -34,7 +37,9 @@ class ModelPanel(widgets.VBox):
         self._job: Job[None] | None = None
         self._watching = False
         self._build()
-        super().__init__([self._style, self._top, self._options.box, self._progress_row, self._status, self._error])
+        self._fit = FitNote(self._client)
+        parts = [self._style, self._top, self._fit.html, self._options.box, self._progress_row]
+        super().__init__([*parts, self._status, self._error])
         self.add_class("uml-models")
         self.refresh()
         on_activity(lambda: self._client.background.start(self._watch()))
@@ -59,6 +64,10 @@ class ModelPanel(widgets.VBox):
         """Load the model that is chosen, with the options as they stand."""
         self._start(self._load(self._choice.value))
 
+    def pin(self) -> None:
+        """Keep the chosen model loaded whatever happens, and load it first; or, where that is so, end it."""
+        self._start(self._pin(self._choice.value))
+
     def unload(self) -> None:
         """Give the chosen model's memory back; while it loads, stop that."""
         self._start(self._unload(self._choice.value))
@@ -77,14 +86,16 @@ class ModelPanel(widgets.VBox):
         self._refresh_button = self._button("", self.refresh, icon="refresh", tooltip="Ask again what there is")
         self._load_button = self._button("Load", self.load, style="primary")
         self._unload_button = self._button("Unload", self.unload)
-        buttons = [self._refresh_button, self._load_button, self._unload_button]
+        self._pin_button = self._button("", self.pin, icon="thumb-tack")
+        buttons = [self._refresh_button, self._load_button, self._unload_button, self._pin_button]
         self._top = widgets.HBox([self._choice, *buttons]).add_class("uml-top")
         self._options = LoadOptions()
+        self._options.on_change(self._estimate)
         self._bar = widgets.FloatProgress(min=0, max=1, layout={"width": "auto"}).add_class("uml-bar")
         self._progress_label = widgets.HTML()
         self._progress_row = widgets.HBox([self._bar, self._progress_label]).add_class("uml-progress")
         self._status, self._error = widgets.HTML().add_class("uml-status"), widgets.HTML().add_class("uml-error")
-        self._choice.observe(lambda _: self._show(), "value")
+        self._choice.observe(lambda _: self._choose(), "value")
         self._say("")
         self._show()
 
@@ -133,13 +144,25 @@ class ModelPanel(widgets.VBox):
             self._take(rows)
             self._memory = (await self._client.aio.health()).get("memory") or {}
             self._show()
+        self._estimate()
 
     async def _load(self, model: str | None) -> None:
         if model is not None:
-            async for row in watch_load(self._client.aio, model, self._options.settings()):
-                self._rows[model] = row
-                self._show()
+            await self._follow_load(model, {**self._options.settings(), "keep_alive": self._options.keep_alive})
         await self._refresh()
+
+    async def _pin(self, model: str | None) -> None:
+        row = self._rows.get(model or "")
+        if row is not None and row.pinned:
+            await self._client.aio.load(row.id, wait=False, pin=False)
+        elif row is not None:
+            await self._follow_load(row.id, {"pin": True})
+        await self._refresh()
+
+    async def _follow_load(self, model: str, arguments: dict[str, Any]) -> None:
+        async for row in watch_load(self._client.aio, model, arguments):
+            self._rows[model] = row
+            self._show()
 
     async def _unload(self, model: str | None) -> None:
         if model is not None:
@@ -147,9 +170,9 @@ class ModelPanel(widgets.VBox):
         await self._refresh()
 
     def _take(self, rows: list[ModelStatus]) -> None:
-        self._rows = {row.id: row for row in rows}
+        self._rows = {row.id: row for row in rows if row.reason is None}
         chosen = self._choice.value
-        options = [(_label(row), row.id) for row in rows]
+        options = [(_label(row), row.id) for row in self._rows.values()]
         if tuple(options) != tuple(self._choice.options):
             with self._choice.hold_sync():
                 self._choice.options = options
@@ -157,14 +180,34 @@ class ModelPanel(widgets.VBox):
 
     # --- what it shows --------------------------------------------------------------------------
 
+    def _choose(self) -> None:
+        self._show()
+        self._estimate()
+
+    def _estimate(self) -> None:
+        """Ask whether the chosen model would fit as it would be loaded now; of one that runs as it is, nothing."""
+        row = self._rows.get(self._choice.value)
+        try:
+            settings = self._options.settings()
+        except InvalidRequest as error:
+            self._fit.say(str(error))
+            return
+        is_up = row is not None and row.state not in ("available", "failed")
+        self._fit.ask(None if row is None or (is_up and not settings) else row.id, settings)
+
     def _show(self) -> None:
         row = self._rows.get(self._choice.value)
-        moving = row is not None and row.state in ("loading", "restarting", "unloading")
+        moving = row is not None and row.state in MOVING
         loaded = row is not None and row.state == "loaded"
+        pinned = row is not None and row.pinned
         self._load_button.disabled = row is None or moving
         self._load_button.description = "Reload" if loaded else "Load"
         self._unload_button.disabled = row is None or row.state in ("available", "failed", "unloading")
-        self._unload_button.description = "Cancel" if row is not None and row.state == "loading" else "Unload"
+        coming = row is not None and row.state in ("queued", "loading")
+        self._unload_button.description = "Cancel" if coming else "Unload"
+        self._pin_button.disabled = row is None or moving
+        self._pin_button.tooltip = PINNED if pinned else UNPINNED
+        (self._pin_button.add_class if pinned else self._pin_button.remove_class)("uml-pinned")
         self._progress_row.layout.display = "" if moving else "none"
         if row is not None and moving:
             self._bar.value = row.progress or 0.0

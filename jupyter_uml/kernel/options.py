@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from difflib import get_close_matches
 from typing import Any, NoReturn, get_args
 
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.types import KvType
+from jupyter_uml.types.duration import keep_alive_seconds
 
-VERBS = ("models", "status", "help", "load", "unload")
+VERBS = ("models", "status", "help", "estimate", "load", "pin", "unpin", "unload", "pull")
 HELP = """\
-%uml models                  the models there are, and their state
-%uml load NAME               load one  [--n-ctx N] [--n-parallel N] [--n-threads N] [--n-gpu-layers N]
-                                       [--kv-type f16|q8_0|q4_0] [--draft-model NAME]
-%uml unload NAME             give its memory back  [--force: end the answers under way]
+%uml models                  the models there are, and their state  [--all: also why others cannot be loaded]
 %uml status                  what is loaded, its memory and speed
+%uml pull OWNER/REPO[:QUANT] bring one from Hugging Face's hub  [--stop: end that]
+%uml estimate NAME           would it fit into memory, and how?  [the settings of load]
+%uml load NAME               load one  [--n-ctx N] [--n-parallel N] [--n-threads N] [--n-gpu-layers N]
+                                       [--kv-type f16|q8_0|q4_0] [--draft-model NAME] [--n-batch N]
+                                       [--pin] [--keep-alive 10m: how long it stays without use; -1: for ever]
+%uml pin NAME                load one, and keep it loaded whatever happens; %uml unpin NAME ends that
+%uml unload NAME             give its memory back  [--force: end the answers under way]
 
 %%uml [NAME]                 the rest of the cell is a question; the answer streams in below
-                             [--system "…"] [--max-tokens N] [--temperature X] [--seed N]
+                             [--system "…"] [--max-tokens N] [--temperature X] [--seed N] [--keep-alive 10m]
                              [--tools F,G: functions of this notebook that the model may call]
 
 Without NAME, %%uml asks the model that was used last, or else the demo model. Interrupting the cell stops the answer.
 """
+SETTINGS = ("n_ctx", "n_parallel", "n_threads", "n_gpu_layers", "kv_type", "draft_model", "n_batch")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -55,19 +62,31 @@ def parse_cell(line: str) -> argparse.Namespace:
 def _line_parser() -> _Parser:
     parser = _Parser(prog="%uml")
     verbs = parser.add_subparsers(dest="verb", metavar="command", parser_class=_Parser)
-    verbs.add_parser("models")
+    verbs.add_parser("models").add_argument("--all", action="store_true")
     verbs.add_parser("status")
     verbs.add_parser("help")
+    _add_settings(verbs.add_parser("estimate"))
     load = verbs.add_parser("load")
-    load.add_argument("model", metavar="NAME")
-    for name in ("--n-ctx", "--n-parallel", "--n-threads", "--n-gpu-layers"):
-        load.add_argument(name, type=_whole)
-    load.add_argument("--kv-type", choices=get_args(KvType))
-    load.add_argument("--draft-model", metavar="NAME")
+    _add_settings(load)
+    load.add_argument("--pin", action="store_true", default=None)
+    load.add_argument("--keep-alive", type=_keep_alive)
+    for name in ("pin", "unpin"):
+        verbs.add_parser(name).add_argument("model", metavar="NAME")
+    pull = verbs.add_parser("pull")
+    pull.add_argument("model", metavar="OWNER/REPO[:QUANT]")
+    pull.add_argument("--stop", action="store_true")
     unload = verbs.add_parser("unload")
     unload.add_argument("model", metavar="NAME")
     unload.add_argument("--force", action="store_true")
     return parser
+
+
+def _add_settings(parser: _Parser) -> None:
+    parser.add_argument("model", metavar="NAME")
+    for name in ("--n-ctx", "--n-parallel", "--n-threads", "--n-gpu-layers", "--n-batch"):
+        parser.add_argument(name, type=_whole)
+    parser.add_argument("--kv-type", choices=get_args(KvType))
+    parser.add_argument("--draft-model", metavar="NAME")
 
 
 def _cell_parser() -> _Parser:
@@ -77,6 +96,7 @@ def _cell_parser() -> _Parser:
     parser.add_argument("--max-tokens", type=_whole)
     parser.add_argument("--temperature", type=_number)
     parser.add_argument("--seed", type=_whole)
+    parser.add_argument("--keep-alive", type=_keep_alive)
     parser.add_argument("--tools", type=lambda names: names.split(","), default=[])
     return parser
 
@@ -93,6 +113,14 @@ def _whole(text: str) -> int:
         return int(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from error
+
+
+def _keep_alive(text: str) -> float:
+    """Seconds, of a number or a text such as 10m."""
+    try:
+        return keep_alive_seconds(float(text) if re.fullmatch(r"-?\d+(\.\d+)?", text) else text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}, not {text!r}") from error
 
 
 def _number(text: str) -> float:

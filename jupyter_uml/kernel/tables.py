@@ -7,15 +7,32 @@ from dataclasses import dataclass
 
 from jupyter_uml.kernel import figures
 from jupyter_uml.kernel.render import escape
-from jupyter_uml.types import ModelStatus
+from jupyter_uml.types import MemoryEstimate, ModelStatus
 
 QUIET = "color:var(--jp-ui-font-color2,GrayText)"
+GOOD, BUSY = "var(--jp-success-color1,#388e3c)", "var(--jp-brand-color1,#1976d2)"
+DOUBTFUL, BAD = "var(--jp-warn-color1,#f57c00)", "var(--jp-error-color1,#d32f2f)"
 _STATE_COLOURS = {
-    "loaded": "var(--jp-success-color1,#388e3c)",
-    "loading": "var(--jp-brand-color1,#1976d2)",
-    "restarting": "var(--jp-warn-color1,#f57c00)",
-    "unloading": "var(--jp-warn-color1,#f57c00)",
-    "failed": "var(--jp-error-color1,#d32f2f)",
+    "loaded": GOOD,
+    "queued": BUSY,
+    "loading": BUSY,
+    "restarting": DOUBTFUL,
+    "unloading": DOUBTFUL,
+    "failed": BAD,
+}
+KEPT_PROMPTS = "cache"  # is given up where memory is short, so it is not what a model needs
+_PARTS = {  # what they are called; some are shown as one
+    "weights": "Weights",
+    "repacked": "Weights",
+    "kv_cache": "KV cache",
+    "compute": "Compute buffers",
+    "outputs": "Compute buffers",
+    "projector": "Projector for images",
+    "draft": "Draft model",
+    "adapters": "LoRA adapters",
+    "process": "Process",
+    "tokenizer": "Process",
+    "learned": "Measured earlier",
 }
 
 
@@ -27,28 +44,96 @@ class Column:
     dots: Sequence[str] = ()  # HTML before each cell
 
 
-def models_columns(rows: Sequence[ModelStatus]) -> list[Column]:
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`dot`: HTML before the heading. `folded`: a table of which only the heading is seen, unless it is to `unfold`."""
+
+    columns: Sequence[Column]
+    note: str = ""
+    heading: str = ""
+    dot: str = ""
+    folded: Table | None = None
+    unfold: bool = False
+    how: str = ""  # readers of the plain text get to see what is folded away
+
+
+def models_table(rows: Sequence[ModelStatus], *, unfold: bool = False) -> Table:
+    """Those in use first; those that can never be loaded at the end, of which only the number is seen at first."""
+    good = sorted((row for row in rows if row.reason is None), key=lambda row: row.state in ("available", "failed"))
+    bad = [row for row in rows if row.reason is not None]
+    return Table(_models(good), folded=_unloadable(bad, unfold) if bad else None)
+
+
+def _models(rows: Sequence[ModelStatus]) -> list[Column]:
+    facts = [row.facts for row in rows]
     return [
         Column("Model", [row.id for row in rows]),
         state_column(rows),
+        *_unless_empty("Unloads", [figures.stay_note(row) for row in rows]),
         Column("Size", [figures.size(row.size_bytes) for row in rows], numeric=True),
-        Column("Context", [str(row.settings.n_ctx) if row.settings else "" for row in rows], numeric=True),
-        Column("From", [row.source for row in rows]),
+        *_unless_empty("Parameters", [figures.parameters(each.parameters) if each else "" for each in facts], True),
+        *_unless_empty("Quantisation", [each.quantisation if each else "" for each in facts]),
+        Column("Context", [_context(row) for row in rows], numeric=True),
+        Column("From", [f"profile of {row.base}" if row.base else row.source for row in rows]),
+        *_unless_empty("Also called", [", ".join(row.aliases) for row in rows]),
     ]
 
 
-def status_columns(rows: Sequence[ModelStatus]) -> list[Column]:
+def _context(row: ModelStatus) -> str:
+    """Of a model that is loaded what it has, of others what it could have."""
+    if row.settings:
+        return str(row.settings.n_ctx)
+    return f"up to {figures.tokens(row.facts.n_ctx_train)}" if row.facts and row.facts.n_ctx_train else ""
+
+
+def _unloadable(rows: Sequence[ModelStatus], unfold: bool) -> Table:
+    columns = [
+        Column("Model", [row.id for row in rows]),
+        Column("Size", [figures.size(row.size_bytes) for row in rows], numeric=True),
+        Column("Cannot be loaded", [row.reason or "" for row in rows]),
+    ]
+    heading = f"{len(rows)} cannot be loaded"
+    return Table(columns, heading=heading, unfold=unfold, how="; `%uml models --all` says why")
+
+
+def status_table(rows: Sequence[ModelStatus], note: str = "") -> Table:
     settings = [row.settings for row in rows]
-    return [
+    columns = [
         Column("Model", [row.id for row in rows]),
         state_column(rows),
+        *_unless_empty("Unloads", [figures.stay_note(row) for row in rows]),
         Column("Process", [str(row.pid or "") for row in rows], numeric=True),
         Column("Memory", [figures.size(row.memory_bytes) for row in rows], numeric=True),
+        *_unless_empty("On the GPU", [figures.size(row.gpu_memory_bytes) for row in rows], True),
         Column("Context", [f"{s.n_ctx} × {s.n_parallel}" if s else "" for s in settings], numeric=True),
         Column("Threads", [str(s.n_threads) if s else "" for s in settings], numeric=True),
         Column("Active", [str(row.active) for row in rows], numeric=True),
+        *_unless_empty("Waiting", [str(row.waiting or "") for row in rows], True),
         Column("Speed", [figures.rate(row.tokens_per_second) for row in rows], numeric=True),
     ]
+    return Table(columns, note)
+
+
+def estimate_table(estimate: MemoryEstimate) -> Table:
+    """The verdict, and what the memory is for."""
+    sums: dict[str, list[int]] = {}
+    for part in estimate.parts:
+        if part.name != KEPT_PROMPTS:
+            row = sums.setdefault(_PARTS.get(part.name, part.name), [0, 0])
+            row[0] += part.ram
+            row[1] += part.gpu
+    rows = {name: both for name, both in sums.items() if any(both)}
+    rows["Together"] = [sum(ram for ram, _ in rows.values()), sum(gpu for _, gpu in rows.values())]
+    columns = [
+        Column("What for", list(rows)),
+        Column("Memory", [figures.size(ram) for ram, _ in rows.values()], numeric=True),
+        *_unless_empty("On the GPU", [figures.size(gpu) if gpu else "" for _, gpu in rows.values()], True),
+    ]
+    return Table(columns, figures.fit_note(estimate), f"{estimate.model} {estimate.verdict}", verdict_dot(estimate))
+
+
+def _unless_empty(name: str, cells: Sequence[str], numeric: bool = False) -> list[Column]:
+    return [Column(name, cells, numeric)] if any(cells) else []
 
 
 def state_column(rows: Sequence[ModelStatus]) -> Column:
@@ -58,26 +143,60 @@ def state_column(rows: Sequence[ModelStatus]) -> Column:
 
 def state_dot(row: ModelStatus) -> str:
     """HTML: the state as a colour."""
-    colour = _STATE_COLOURS.get(row.state, "var(--jp-border-color1,#bdbdbd)")
+    return _dot(_STATE_COLOURS.get(row.state, "var(--jp-border-color1,#bdbdbd)"))
+
+
+def verdict_dot(estimate: MemoryEstimate) -> str:
+    """HTML: whether it fits, as a colour."""
+    return _dot(BAD if not estimate.fits else GOOD if estimate.as_wished and not estimate.unloads else DOUBTFUL)
+
+
+def _dot(colour: str) -> str:
     return f'<span style="color:{colour}">●</span> '
 
 
-def to_html(columns: Sequence[Column], note: str = "") -> str:
+def to_html(table: Table) -> str:
+    """Where the columns have no cells, only what stands around them."""
+    parts = [f'<div style="margin-bottom:4px">{table.dot}{escape(table.heading)}</div>' if table.heading else ""]
+    parts.append(_grid(table.columns))
+    parts.append(f'<div style="{QUIET};margin-top:4px">{escape(table.note)}</div>' if table.note else "")
+    if table.folded:
+        inner = _grid(table.folded.columns)
+        style = f"{QUIET};margin-top:6px"
+        open_ = " open" if table.folded.unfold else ""
+        parts.append(
+            f'<details style="{style}"{open_}><summary>{escape(table.folded.heading)}</summary>{inner}</details>'
+        )
+    return "".join(parts)
+
+
+def _grid(columns: Sequence[Column]) -> str:
+    if not columns[0].cells:
+        return ""
     head = "".join(_cell("th", column, escape(column.name)) for column in columns)
-    count = len(columns[0].cells)
     body = "".join(
         "<tr>" + "".join(_cell("td", c, (c.dots[i] if c.dots else "") + escape(c.cells[i])) for c in columns) + "</tr>"
-        for i in range(count)
+        for i in range(len(columns[0].cells))
     )
-    table = f'<table style="margin:0"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return table + (f'<div style="{QUIET};margin-top:4px">{escape(note)}</div>' if note else "")
+    return f'<table style="margin:0"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def _cell(tag: str, column: Column, content: str) -> str:
-    return f'<{tag} style="text-align:{"right" if column.numeric else "left"}">{content}</{tag}>'
+    style = "text-align:right;white-space:nowrap" if column.numeric else "text-align:left"
+    return f'<{tag} style="{style}">{content}</{tag}>'
 
 
-def to_text(columns: Sequence[Column], note: str = "") -> str:
+def to_text(table: Table) -> str:
+    """What is folded away is left out, but for its heading."""
+    lines = [table.heading, *_lines(table.columns), table.note]
+    if folded := table.folded:
+        lines += [folded.heading, *_lines(folded.columns)] if folded.unfold else [folded.heading + folded.how]
+    return "\n".join(line for line in lines if line)
+
+
+def _lines(columns: Sequence[Column]) -> list[str]:
+    if not columns[0].cells:
+        return []
     widths = [max(len(cell) for cell in (column.name, *column.cells)) for column in columns]
     lines = [
         "  ".join(
@@ -85,4 +204,4 @@ def to_text(columns: Sequence[Column], note: str = "") -> str:
         )
         for row in zip(*((column.name, *column.cells) for column in columns), strict=True)
     ]
-    return "\n".join(line.rstrip() for line in [*lines, *([note] if note else [])])
+    return [line.rstrip() for line in lines]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, Protocol, TypeVar, cast
 
 from jupyter_uml import ipc
-from jupyter_uml.errors import GenerationAborted, ModelLoadFailed, Overloaded, UmlError, WorkerDied
-from jupyter_uml.loader.health import Throughput, resident_bytes
+from jupyter_uml.errors import GenerationAborted, Overloaded, UmlError, WorkerDied
 from jupyter_uml.loader.process import WorkerProcess
+from jupyter_uml.loader.start import start_worker
+from jupyter_uml.loader.vitals.counters import ModelCounters
+from jupyter_uml.loader.vitals.process_reading import Reading, resident_bytes
+from jupyter_uml.loader.vitals.throughput import Throughput
+from jupyter_uml.loader.vitals.watchdog import Patience, Watchdog
 from jupyter_uml.types import (
     Chunk,
     EffectiveSettings,
@@ -24,14 +28,11 @@ from jupyter_uml.types import (
     SideResult,
 )
 
-HANDSHAKE_SECONDS = 60.0  # a cold disk may take long to give Python and llama.cpp
 MAX_REQUESTS = 1024  # running and waiting together
 MAX_UNREAD = 1 << 14  # chunks of an answer; whoever leaves more waiting has stopped reading
 
-log = logging.getLogger(__name__)
-
 R = TypeVar("R")
-OnDeath = Callable[[str], None]  # is told the end of the worker's log
+OnDeath = Callable[[str], None]  # is told why the worker ended and the end of its log, as far as that may be shown
 
 
 class EngineHandle(Protocol):
@@ -39,11 +40,21 @@ class EngineHandle(Protocol):
 
     info: ModelInfo
     settings: EffectiveSettings
+    longest: int  # tokens of the longest prompt that was computed at once
+    counters: ModelCounters  # where its requests are counted; `HealthMonitor.watch` puts the model's there
 
     @property
     def pid(self) -> int | None: ...
     @property
-    def active(self) -> int: ...
+    def active(self) -> int:
+        """Requests that run or are queued."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Those of them that are to be answered, and have no token yet."""
+        ...
+
     @property
     def memory_bytes(self) -> int | None: ...
     @property
@@ -65,48 +76,64 @@ class EngineHandle(Protocol):
         """
         ...
 
+    def check(self, reading: Reading | None) -> str | None:
+        """Ask for a sign of life. Says why the engine must be killed, or None. `reading`: what its process takes."""
+        ...
+
+    def kill(self, why: str) -> None:
+        """End it at once, as if it had crashed."""
+        ...
+
     def fail_all(self, error: UmlError) -> None: ...
     async def drained(self) -> None: ...
     async def close(self) -> None: ...
 
 
+@dataclass(slots=True, eq=False)
+class _Pending:
+    """A request that has not ended. `waits`: for its first token."""
+
+    waits: bool
+    began: float = field(default_factory=time.monotonic)
+    queue: asyncio.Queue[Chunk | SideResult | UmlError] = field(default_factory=asyncio.Queue)
+
+
 class WorkerEngine:
     """An `EngineHandle` on a worker process."""
 
-    def __init__(self, process: WorkerProcess, loaded: ipc.Loaded, on_death: OnDeath) -> None:
+    def __init__(self, process: WorkerProcess, loaded: ipc.Loaded, on_death: OnDeath, patience: Patience) -> None:
         self.info, self.settings = loaded.info, loaded.settings
         self._process = process
         self._on_death = on_death
         self._numbers = count()  # requests go by our own numbers: their ids are the callers' and may repeat
-        self._queues: dict[str, asyncio.Queue[Chunk | SideResult | UmlError]] = {}
+        self._pending: dict[str, _Pending] = {}
         self._idle = asyncio.Event()
         self._idle.set()
+        self.longest = 0
+        self.counters = ModelCounters()
         self._throughput = Throughput()
+        self._watchdog = Watchdog(patience)
         self._closing = self._dead = False
         self._reader = asyncio.create_task(self._read(), name=f"worker {process.pid} reader")
 
     @classmethod
-    async def start(cls, spec: ModelSpec, on_progress: Callable[[float], None], on_death: OnDeath) -> WorkerEngine:
-        """Spawn a worker and load the model.
+    async def start(
+        cls,
+        spec: ModelSpec,
+        on_progress: Callable[[float], None],
+        on_death: OnDeath,
+        patience: Patience = Patience(),  # noqa: B008  frozen
+        *,
+        on_spawn: Callable[[int], None] = lambda _: None,
+    ) -> WorkerEngine:
+        """Spawn a worker and load the model. `on_spawn` is told its pid before that.
 
         Raises:
-            ModelLoadFailed: the file cannot be loaded, or killed the worker.
+            ModelLoadFailed: the file cannot be loaded, killed the worker, or makes it hang.
             InsufficientMemory, InvalidRequest: as the worker found.
         """
-        process = await WorkerProcess.spawn()
-        try:
-            ready = await _await_ready(process)
-            if not isinstance(ready, ipc.Ready) or ready.protocol != ipc.PROTOCOL:
-                log.warning("the worker of %s did not start. Its log:\n%s", spec.id, await process.last_words())
-                raise ModelLoadFailed(
-                    f"The worker process of {spec.id} did not start. The server's log says why.", retry_after=5
-                )
-            process.post(ipc.Load(spec))
-            return cls(process, await _await_loaded(process, spec, on_progress), on_death)
-        except BaseException:
-            # Cancelled or failed: nothing may be left behind, also when the cancelling goes on.
-            await asyncio.shield(process.close())
-            raise
+        process, loaded = await start_worker(spec, on_spawn, on_progress, patience)
+        return cls(process, loaded, on_death, patience)
 
     @property
     def pid(self) -> int:
@@ -114,7 +141,11 @@ class WorkerEngine:
 
     @property
     def active(self) -> int:
-        return len(self._queues)
+        return len(self._pending)
+
+    @property
+    def waiting(self) -> int:
+        return sum(pending.waits for pending in self._pending.values())
 
     @property
     def memory_bytes(self) -> int | None:
@@ -140,34 +171,45 @@ class WorkerEngine:
     async def _items(self, request: GenerateRequest | SideRequest[Any]) -> AsyncGenerator[Chunk | SideResult, None]:
         if self._dead:
             raise _died()
-        if len(self._queues) >= MAX_REQUESTS:
+        if len(self._pending) >= MAX_REQUESTS:
             raise Overloaded(f"{request.model} has {MAX_REQUESTS} requests waiting.", retry_after=2)
         number = str(next(self._numbers))
         frame = ipc.encode_request(replace(request, id=number))
-        queue = self._queues[number] = asyncio.Queue()
+        pending = self._pending[number] = _Pending(waits=isinstance(request, GenerateRequest))
         self._idle.clear()
         ended = False
         try:
             self._process.post_frame(frame)
             while not ended:
-                item = await queue.get()
+                item = await pending.queue.get()
                 ended = not isinstance(item, Chunk) or item.finish_reason is not None
                 if isinstance(item, UmlError):
                     raise item
                 yield item
         finally:
-            if self._queues.pop(number, None) is not None:
+            if self._pending.pop(number, None) is not None:
                 if not ended:
+                    self.counters.requests["cancelled"] += 1
                     self._process.post(ipc.Abort(number))
-                if not self._queues:
+                if not self._pending:
                     self._rest()
+
+    def check(self, reading: Reading | None) -> str | None:
+        if self._closing or self._dead:
+            return None
+        self._process.post(ipc.Ping())
+        return self._watchdog.look(reading)
+
+    def kill(self, why: str) -> None:
+        self._process.kill(why)
 
     def fail_all(self, error: UmlError) -> None:
         """End every request that is running or queued with this error, however late its reader notices."""
-        for number, queue in self._queues.items():
-            queue.put_nowait(error.copy())
+        for number, pending in self._pending.items():
+            pending.queue.put_nowait(error.copy())
             self._process.post(ipc.Abort(number))
-        self._queues.clear()
+        self.counters.requests["failed"] += len(self._pending)
+        self._pending.clear()
         self._rest()
 
     def _rest(self) -> None:
@@ -187,8 +229,14 @@ class WorkerEngine:
     async def _read(self) -> None:
         try:
             while (message := await self._process.receive()) is not None:
+                self._watchdog.heard()
                 if isinstance(message, ipc.Step):
                     self._deliver(message)
+                elif isinstance(message, ipc.Pong):
+                    self._watchdog.beat(message.beats, counted=message.counted)
+        except asyncio.CancelledError:  # the loop is closing: nobody shall bring the model back
+            self._closing = True
+            raise
         finally:
             self._dead = True
             if not self._closing:
@@ -199,51 +247,42 @@ class WorkerEngine:
 
     def _deliver(self, step: ipc.Step) -> None:
         self._throughput.add(sum(chunk.tokens for chunk in step.chunks))
-        items: list[Chunk | SideResult]
-        items = [*step.chunks, *step.rows, *step.scores, *step.tokenized, *step.prompts]
-        for item in items:
-            if queue := self._queues.get(item.request_id):
-                queue.put_nowait(item)
-                if queue.qsize() >= MAX_UNREAD:
-                    self._give_up(item.request_id)
+        for chunk in step.chunks:
+            if pending := self._pending.get(chunk.request_id):
+                self._count(pending, chunk)
+                self._hand_over(pending, chunk)
+        results: list[SideResult] = [*step.rows, *step.scores, *step.tokenized, *step.prompts, *step.measured]
+        for result in results:
+            if pending := self._pending.get(result.request_id):
+                self.counters.requests["done"] += 1
+                pending.queue.put_nowait(result)
         for failed in step.failed:
-            if queue := self._queues.get(failed.request_id):
-                queue.put_nowait(UmlError.from_dict(failed.error))
+            if pending := self._pending.get(failed.request_id):
+                self.counters.requests["failed"] += 1
+                pending.queue.put_nowait(UmlError.from_dict(failed.error))
+
+    def _count(self, pending: _Pending, chunk: Chunk) -> None:
+        if pending.waits and chunk.tokens:
+            pending.waits = False
+            self.counters.began_to_answer(time.monotonic() - pending.began)
+        if chunk.finish_reason is not None:
+            self.counters.answered(chunk)
+            if chunk.usage is not None:
+                self.longest = max(self.longest, chunk.usage.prompt_tokens - chunk.usage.cached_tokens)
+
+    def _hand_over(self, pending: _Pending, chunk: Chunk) -> None:
+        pending.queue.put_nowait(chunk)
+        if pending.queue.qsize() >= MAX_UNREAD:
+            self._give_up(chunk.request_id)
 
     def _give_up(self, number: str) -> None:
         """End a request whose chunks pile up: an answer may be longer than memory is large."""
         error = GenerationAborted("The answer was not read for too long, and has been ended.")
-        self._queues.pop(number).put_nowait(error)
+        self._pending.pop(number).queue.put_nowait(error)
+        self.counters.requests["failed"] += 1
         self._process.post(ipc.Abort(number))
-        if not self._queues:
+        if not self._pending:
             self._rest()
-
-
-async def _await_ready(process: WorkerProcess) -> ipc.FromWorker | None:
-    try:
-        async with asyncio.timeout(HANDSHAKE_SECONDS):
-            return await process.receive()
-    except TimeoutError:
-        raise ModelLoadFailed(
-            f"The worker process did not start in {HANDSHAKE_SECONDS:.0f} s.", retry_after=5
-        ) from None
-
-
-async def _await_loaded(process: WorkerProcess, spec: ModelSpec, on_progress: Callable[[float], None]) -> ipc.Loaded:
-    while True:
-        match await process.receive():
-            case ipc.Progress(fraction):
-                on_progress(fraction)
-            case ipc.Loaded() as loaded:
-                return loaded
-            case ipc.LoadFailed(error):
-                raise UmlError.from_dict(error)
-            case _:
-                log.warning("the worker died loading %s. Its log:\n%s", spec.id, await process.last_words())
-                raise ModelLoadFailed(
-                    f"{spec.id} ended its worker process while it was loaded. Its file is damaged, or memory ran out.",
-                    retry_after=5,
-                )
 
 
 def _died() -> WorkerDied:

@@ -5,61 +5,42 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from jupyter_uml.errors import (
     EngineError,
     GenerationAborted,
-    InsufficientMemory,
-    InvalidRequest,
     ModelBusy,
     ModelLoadFailed,
-    ModelNotFound,
     ModelRestarting,
+    Overloaded,
     UmlError,
 )
-from jupyter_uml.loader.catalog.catalog import Catalog, CatalogEntry
+from jupyter_uml.loader.catalog.catalog import Catalog
+from jupyter_uml.loader.catalog.entry import CatalogEntry
 from jupyter_uml.loader.handle import EngineHandle, WorkerEngine
-from jupyter_uml.loader.memory.fit import available_memory, default_threads
-from jupyter_uml.types import (
-    CacheSettings,
-    EffectiveSettings,
-    LoadSettings,
-    LoraFile,
-    ModelSpec,
-    ModelState,
-    ModelStatus,
-)
+from jupyter_uml.loader.health import HealthMonitor
+from jupyter_uml.loader.lifecycle import crashes
+from jupyter_uml.loader.lifecycle.housekeeper import Housekeeper
+from jupyter_uml.loader.lifecycle.instance import Instance
+from jupyter_uml.loader.lifecycle.line import Line
+from jupyter_uml.loader.lifecycle.managed import Load, Managed
+from jupyter_uml.loader.lifecycle.room import find_room
+from jupyter_uml.loader.lifecycle.roster import Roster
+from jupyter_uml.loader.lifecycle.status import status_of
+from jupyter_uml.loader.lifecycle.wishes import covered, together, wishes_for
+from jupyter_uml.loader.memory.planner import Planner
+from jupyter_uml.types import CacheSettings, Hold, LoadSettings, MemoryEstimate, ModelStatus
 
+KEEP_ALIVE = 1800.0  # seconds without a request after which a model is unloaded
+QUEUE_SECONDS = 300.0  # how long a load waits for memory
 DRAIN_SECONDS = 30.0
 RESTART_WAIT = 20.0  # how long a request waits for a model that is coming back
-CRASHES, CRASH_WINDOW = 3, 60.0  # so many crashes within so many seconds open the breaker
+MAX_WAITING = 1024  # requests that wait for one model
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class _Managed:
-    """A model that somebody asked for, and where it stands."""
-
-    entry: CatalogEntry
-    state: ModelState = "available"
-    asked: LoadSettings = field(default_factory=LoadSettings)
-    engine: EngineHandle | None = None
-    loading: asyncio.Task[None] | None = None  # shared by all who wait for it
-    ending: asyncio.Task[None] | None = None  # likewise
-    reloading: bool = False  # it ends only to be loaded again with other settings
-    progress: float | None = None
-    error: UmlError | None = None  # why the last load failed
-    bad_file: tuple[int, int] | None = None  # identity of the file that llama.cpp found wanting
-    crashes: deque[float] = field(default_factory=lambda: deque(maxlen=CRASHES))
-
-    @property
-    def up(self) -> bool:
-        """Whether there is a worker, or one to come."""
-        return self.engine is not None or self.loading is not None
 
 
 class UniversalLoader:
@@ -68,297 +49,366 @@ class UniversalLoader:
     Loading and ending run in tasks of their own: a caller that is cancelled while it waits changes nothing.
     """
 
-    def __init__(self, catalog: Catalog | None = None, cache: Callable[[], CacheSettings] = CacheSettings) -> None:
-        """`cache`: asked at each load where and how much a worker may cache."""
+    def __init__(
+        self,
+        catalog: Catalog | None = None,
+        cache: Callable[[], CacheSettings] = CacheSettings,
+        *,
+        planner: Planner | None = None,
+        monitor: HealthMonitor | None = None,
+        keep_alive: float = KEEP_ALIVE,
+        queue_seconds: float = QUEUE_SECONDS,
+    ) -> None:
+        """`cache`: asked at each load where and how much a worker may cache. `keep_alive`, `queue_seconds`: where
+        nobody says otherwise, seconds after which an unused model is unloaded (-1: never), and for which a load waits
+        for memory."""
         self.catalog = catalog or Catalog()
-        self._cache = cache
-        self._models: dict[str, _Managed] = {}
+        self.planner = planner or Planner(self.catalog, cache)
+        self.monitor = monitor or HealthMonitor()
+        self._queue_seconds = queue_seconds
+        self._models = Roster(self.catalog, keep_alive)
+        self._line = Line(self.planner, self._models, self._evict)
+        self._housekeeper = Housekeeper(self._models, self._expired)
         self._begun: set[asyncio.Task[ModelStatus]] = set()  # loads that nobody waits for
-        self._closed = False
+        self._learning: set[asyncio.Task[None]] = set()
+        self._started = self._closed = False
+
+    async def start(self) -> None:
+        """Look for models, and keep looking."""
+        if not self._started:
+            self._started = True
+            await asyncio.gather(self.catalog.start(), self.planner.start())
 
     # --- looking ---
 
     def statuses(self) -> list[ModelStatus]:
         """Every model of the catalog, and those that are up though their file is gone."""
-        entries = self.catalog.entries()
-        gone = [managed.entry for key, managed in self._models.items() if key not in entries and managed.up]
-        return [self._status(entry) for entry in [*entries.values(), *gone]]
+        return [self._status(entry) for entry in self._models.rows()]
 
-    def status(self, model_id: str) -> ModelStatus:
-        managed = self._models.get(model_id)
-        return self._status(managed.entry if managed and managed.up else self.catalog.get(model_id))
+    def status(self, model: str) -> ModelStatus:
+        """
+        Raises:
+            ModelNotFound
+        """
+        return self._status(self._models.row(model))
+
+    async def estimate(self, model: str, settings: LoadSettings | None = None) -> MemoryEstimate:
+        """What a load would take and give, now, idle models making room for it.
+
+        Raises:
+            ModelNotFound, ModelLoadFailed, InvalidRequest: why it cannot be loaded.
+        """
+        entry, managed = await self._models.find(model)
+        wishes = wishes_for(entry, settings)
+        room = await find_room(self.planner, managed, wishes, self._models.others(managed))
+        unloads = tuple(victim.entry.id for victim in room.victims if victim is not managed)
+        return replace(self.planner.estimate(room.plan), model=entry.id, unloads=unloads)
+
+    def kernels(self) -> frozenset[str]:
+        """Ids of those that hold a model."""
+        return frozenset(kernel for managed in self._models for kernel in managed.holds.kernels)
 
     # --- loading ---
 
-    async def load(self, model_id: str, settings: LoadSettings | None = None, *, wait: bool = True) -> ModelStatus:
+    async def load(
+        self,
+        model: str,
+        settings: LoadSettings | None = None,
+        *,
+        wait: bool = True,
+        hold: Hold | None = None,
+        pin: bool | None = None,
+    ) -> ModelStatus:
         """Load a model, or find it loaded. One load serves all callers; with `wait` false it only begins.
 
-        A loaded model that runs with other settings than those asked for is drained and loaded again.
+        A loaded model that runs with other settings than those asked for is loaded anew with what serves both, beside
+        the old worker where memory allows, which ends when its answers are whole.
 
         Raises:
             ModelNotFound, ModelLoadFailed, InsufficientMemory, InvalidRequest: why it cannot be.
             ModelBusy: it is being unloaded.
         """
-        settings = settings or LoadSettings()
-        _check_bounds(settings)
+        entry, managed = await self._models.find(model)
+        wishes = wishes_for(entry, settings)
         if not wait:
-            return await self._begin_unwatched(model_id, settings)
-        while True:
-            managed = self._managed(model_id)
-            if managed.loading is not None:
-                shared = managed.asked == settings
-                await asyncio.wait([managed.loading])
-                if managed.error is not None and shared:
-                    raise managed.error.copy()
-            elif managed.ending is not None:
-                if not managed.reloading:
-                    raise ModelBusy(f"{model_id} is being unloaded. Try again when it is done.", retry_after=2)
-                await asyncio.shield(managed.ending)
-            elif managed.engine is None:
-                self._begin(managed, settings, "loading")
-            elif _satisfied(managed.engine.settings, settings):
-                return self._status(managed.entry)
-            else:
-                _check_context(managed.engine, settings)  # before what runs well is given up for it
-                managed.reloading = True
-                await asyncio.shield(self._end(managed))
+            return await self._begin_unwatched(entry, managed, wishes, hold or Hold(), pin)
+        if managed.crashes.remaining(time.monotonic()):
+            managed.crashes.forgive()
+        managed.holds.used(hold or Hold(), time.monotonic())
+        await self._running(managed, wishes)
+        if pin is not None:
+            managed.holds.pinned = pin
+        self._ended_use(managed, hold or Hold())
+        return self._status(entry)
 
-    async def engine(self, model_id: str) -> EngineHandle:
-        """The engine of a model, loaded just in time.
+    @asynccontextmanager
+    async def use(self, model: str, hold: Hold | None = None) -> AsyncGenerator[EngineHandle, None]:
+        """The engine of a model, loaded just in time. It is not taken away while the block lasts.
 
         Raises:
             ModelRestarting: it crashed and is not back in time, or crashes again and again.
             UmlError: as `load`.
         """
-        managed = self._managed(model_id)
-        if managed.state == "restarting":
-            await self._restarted(managed)
+        entry, managed = await self._models.find(model)
+        wishes = wishes_for(entry)
         self._check_known_failure(managed)
-        if managed.engine is None or managed.ending is not None:
-            await self.load(model_id, managed.asked)
-            managed = self._managed(model_id)
-        if managed.engine is None:  # unloaded again while we waited
-            raise ModelBusy(f"{model_id} was unloaded meanwhile. Send the request again.", retry_after=1)
-        return managed.engine
+        managed.holds.used(hold or Hold(), time.monotonic())
+        instance = await self._running(managed, wishes)
+        try:
+            with instance.using() as engine:
+                yield engine
+        finally:
+            self._ended_use(managed, hold or Hold())
+            if instance.filled and not instance.learned:
+                self._learn(instance)
 
-    async def unload(self, model_id: str, *, force: bool = False) -> ModelStatus:
+    def release(self, kernel: str) -> None:
+        """A kernel has ended: what it alone held is unloaded soon."""
+        for managed in self._models:
+            managed.holds.release(kernel, time.monotonic())
+        self._changed()
+
+    async def unload(self, model: str, *, force: bool = False) -> ModelStatus:
         """Unload a model; its worker is gone and its memory free on return. Answers under way may finish first.
 
         With `force`, or after `DRAIN_SECONDS`, they end with `GenerationAborted`.
         """
-        managed = self._managed(model_id)
-        await self._end_one(managed, GenerationAborted(f"{model_id} was unloaded.") if force else None)
+        entry, managed = await self._models.find(model)
+        managed.unloading += 1
+        try:
+            await self._end_all(managed, GenerationAborted(f"{entry.id} was unloaded.") if force else None)
+        finally:
+            managed.unloading -= 1
         if not managed.up:  # else somebody has begun to load it again
-            managed.state, managed.error, managed.bad_file = "available", None, None
-            managed.asked = LoadSettings()
-        return self._status(managed.entry)
+            self._models.forget(managed)
+        return self._status(entry)
 
     async def close(self) -> None:
         """End every worker at once; nothing can be loaded any more."""
         self._closed = True
+        await self._housekeeper.close()
         for task in self._begun:
             task.cancel()
+        await asyncio.gather(*self._begun, *self._learning, return_exceptions=True)
         stopping = GenerationAborted("The server is stopping.")
-        ends = (self._end_one(managed, stopping) for managed in self._models.values())
+        ends = (self._end_all(managed, stopping) for managed in self._models)
         await asyncio.gather(*ends, return_exceptions=True)
+        await self.monitor.close()
+        await self.planner.close()
+        await self.catalog.close()
 
-    # --- inside ---
+    def _status(self, entry: CatalogEntry) -> ModelStatus:
+        return status_of(entry, self._models.get(entry), self.monitor, time.monotonic())
 
-    async def _begin_unwatched(self, model_id: str, settings: LoadSettings) -> ModelStatus:
+    # --- loading, inside ---
+
+    async def _begin_unwatched(
+        self, entry: CatalogEntry, managed: Managed, wishes: LoadSettings, hold: Hold, pin: bool | None
+    ) -> ModelStatus:
         """Begin a load that nobody waits for; how it ends stands in the model's status."""
-        self._managed(model_id)  # an unknown model is told at once
-        task = asyncio.create_task(self.load(model_id, settings), name=f"begin {model_id}")
+        task = asyncio.create_task(self.load(entry.id, wishes, hold=hold, pin=pin), name=f"begin {entry.id}")
         self._begun.add(task)
         task.add_done_callback(self._begun.discard)
         task.add_done_callback(lambda task: task.cancelled() or task.exception())
-        await asyncio.sleep(0)  # lets it begin
+        while not task.done() and managed.load is None:  # until it has begun
+            await asyncio.sleep(0)
         if task.done() and (error := task.exception()) is not None:
             raise error
-        return self.status(model_id)
+        return self._status(entry)
 
-    def _managed(self, model_id: str) -> _Managed:
-        managed = self._models.get(model_id)
-        if managed is not None and managed.up:
-            return managed
+    async def _running(self, managed: Managed, wishes: LoadSettings) -> Instance:
+        """The worker that does what is wished for, loaded or loaded anew where there is none."""
+        if managed.waiting >= MAX_WAITING:
+            raise Overloaded(f"{MAX_WAITING} requests wait for {managed.entry.id}.", retry_after=5)
+        managed.waiting += 1
         try:
-            entry = self.catalog.get(model_id)
-        except ModelNotFound:
-            self._models.pop(model_id, None)
-            raise
-        managed = self._models.setdefault(model_id, _Managed(entry))
-        managed.entry = entry
-        return managed
+            while True:
+                if self._closed:
+                    raise GenerationAborted("The server is stopping.")
+                if managed.unloading:
+                    raise ModelBusy(f"{managed.entry.id} is being unloaded. Try again when it is done.", retry_after=2)
+                current = managed.current
+                if current is not None and not managed.yielding and current.satisfies(wishes):
+                    return current
+                load = managed.load or self._begin(managed, together(managed.wishes, wishes))
+                await self._loaded(managed, load, wishes)
+        finally:
+            managed.waiting -= 1
 
-    def _begin(self, managed: _Managed, settings: LoadSettings, state: ModelState) -> None:
-        if self._closed:
-            raise GenerationAborted("The server is stopping.")
-        managed.state, managed.asked, managed.progress, managed.error = state, settings, 0.0, None
-        managed.loading = asyncio.create_task(self._load(managed, settings), name=f"load {managed.entry.id}")
+    async def _loaded(self, managed: Managed, load: Load, wishes: LoadSettings) -> None:
+        """Wait for a load that others wait for, too. If it fails, all hear why; those with other wishes try theirs."""
+        assert load.task is not None
+        _, pending = await asyncio.wait([load.task], timeout=RESTART_WAIT if load.restart else None)
+        if pending:
+            raise ModelRestarting(f"{managed.entry.id} is being started again.", retry_after=2)
+        if load.task.cancelled():
+            raise GenerationAborted(f"{managed.entry.id} was unloaded while it was loading.")
+        if load.error is not None and covered(load.wishes, wishes):
+            raise load.error.copy()
+
+    def _begin(self, managed: Managed, wishes: LoadSettings, *, delay: float = 0.0, restart: bool = False) -> Load:
+        load = managed.load = Load(wishes, restart=restart, delay=delay)
+        managed.error = None
+        load.task = asyncio.create_task(self._load(managed, load), name=f"load {managed.entry.id}")
         # Before any waiter's callback, and also when the task is cancelled before it begins.
-        managed.loading.add_done_callback(lambda task: self._loaded(managed, task))
+        load.task.add_done_callback(lambda task: self._ended(managed, load, task))
+        return load
 
-    def _loaded(self, managed: _Managed, task: asyncio.Task[None]) -> None:
-        managed.loading, managed.progress = None, None
-        if task.cancelled():
-            managed.state = "available"
-            managed.error = GenerationAborted(f"{managed.entry.id} was unloaded while it was loading.")
-        elif (error := task.exception()) is None:
-            managed.state, managed.bad_file = "loaded", None
+    def _ended(self, managed: Managed, load: Load, task: asyncio.Task[None]) -> None:
+        """A load has ended, in whatever way."""
+        managed.load = None
+        self._changed()
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, UmlError):
+            load.error = error.copy()
+            log.warning("%s", error)
         else:
-            managed.state = "failed"
-            if isinstance(error, UmlError):
-                managed.error = error.copy()
-                log.warning("%s", error)
-            else:
-                managed.error = EngineError(f"{managed.entry.id} could not be started. The server's log says why.")
-                log.error("loading %s failed", managed.entry.id, exc_info=error)
+            load.error = EngineError(f"{managed.entry.id} could not be started. The server's log says why.")
+            log.error("loading %s failed", managed.entry.id, exc_info=error)
+        if managed.current is None:
+            managed.error = load.error
 
-    async def _load(self, managed: _Managed, settings: LoadSettings) -> None:
-        started = time.monotonic()
-        entry, available = managed.entry, available_memory()
-        identity = _identity(entry)
-        if identity is None:
-            raise ModelLoadFailed(f"The file of {entry.id} is gone or cannot be read.")
-        threads = settings.n_threads or default_threads(entry.size_bytes)
-        spec = self._spec(entry, replace(settings, n_threads=threads), available)
-
-        def on_progress(fraction: float) -> None:
-            managed.progress = fraction
-
+    async def _load(self, managed: Managed, load: Load) -> None:
+        await asyncio.sleep(load.delay)
+        while ends := managed.in_the_way():
+            await asyncio.wait(ends)
+        identity = _identity(managed.entry)
         try:
-            managed.engine = await WorkerEngine.start(spec, on_progress, lambda tail: self._on_death(managed, tail))
+            await self._start(managed, load)
         except ModelLoadFailed as error:
-            if error.retry_after is None:
+            if error.retry_after is None and not (load.wishes.lora or load.wishes.draft_model):
                 managed.bad_file = identity
             raise
-        log.info("loaded %s in %.1f s (pid %s)", entry.id, time.monotonic() - started, managed.engine.pid)
 
-    def _spec(self, entry: CatalogEntry, settings: LoadSettings, available: int) -> ModelSpec:
-        """All that the worker needs to know; what belongs to the model is looked up among the catalog's files, too."""
-        draft = self.catalog.get(settings.draft_model) if settings.draft_model else None
-        beside = entry.projector_bytes + (draft.size_bytes if draft else 0)
-        if entry.size_bytes + beside > available:
-            raise InsufficientMemory(entry.id, entry.size_bytes + beside, available)
-        return ModelSpec(
-            entry.id,
-            str(entry.path),
-            settings,
-            available - beside,
-            self._cache(),
-            tuple(LoraFile(lora.id, str(self.catalog.get(lora.id).path), lora.scale) for lora in settings.lora or ()),
-            str(draft.path) if draft else None,
-            str(entry.projector) if entry.projector else None,
-        )
-
-    async def _end_one(self, managed: _Managed, reason: GenerationAborted | None) -> None:
-        """Call off the load or end the worker; with a `reason` without waiting for answers under way."""
-        if managed.loading is not None:
-            if not managed.loading.cancelling():  # a second time would interrupt its clean-up
-                managed.loading.cancel()
-            await asyncio.wait([managed.loading])
-        if managed.engine is not None:
-            if reason is not None:
-                managed.engine.fail_all(reason)
-            await asyncio.shield(self._end(managed))
-
-    def _end(self, managed: _Managed) -> asyncio.Task[None]:
-        """The one task that drains and ends this model's worker."""
-        if managed.ending is None:
-            assert managed.engine is not None
-            managed.state = "unloading"
-            managed.ending = asyncio.create_task(self._drain(managed, managed.engine))
-        return managed.ending
-
-    @staticmethod
-    async def _drain(managed: _Managed, engine: EngineHandle) -> None:
-        try:
-            async with asyncio.timeout(DRAIN_SECONDS):
-                await engine.drained()
-        except TimeoutError:
-            engine.fail_all(GenerationAborted(f"{managed.entry.id} was unloaded."))
-        try:
-            await engine.close()
-        finally:
-            managed.engine, managed.ending, managed.reloading, managed.state = None, None, False, "available"
-
-    def _on_death(self, managed: _Managed, log_tail: str) -> None:
-        """The worker ended by itself: bring it back, unless it keeps dying."""
-        if managed.ending is not None or managed.engine is None or self._closed:
+    async def _start(self, managed: Managed, load: Load) -> None:
+        room = await self._line.room(managed, load, self._queue_seconds)
+        if room is None:
             return
-        now = time.monotonic()
-        log.warning("the worker of %s (pid %s) died. Its log:\n%s", managed.entry.id, managed.engine.pid, log_tail)
-        managed.engine = None
-        managed.crashes.append(now)
-        if len(managed.crashes) == CRASHES and now - managed.crashes[0] < CRASH_WINDOW:
-            managed.state = "failed"
-            managed.error = ModelRestarting(
-                f"{managed.entry.id} crashed {CRASHES} times within {CRASH_WINDOW:.0f} s and is left alone now. "
-                "Load it again to try at once.",
-                retry_after=CRASH_WINDOW,
-            )
-            return
-        self._begin(managed, managed.asked, "restarting")
+        plan, promise = room
+        started = time.monotonic()
 
-    async def _restarted(self, managed: _Managed) -> None:
-        if managed.loading is not None:
-            await asyncio.wait([managed.loading], timeout=RESTART_WAIT)
-        if managed.state == "restarting":
-            raise ModelRestarting(f"{managed.entry.id} is being started again.", retry_after=2)
+        def on_progress(fraction: float) -> None:
+            load.progress = fraction
 
-    def _check_known_failure(self, managed: _Managed) -> None:
+        def on_death(log_tail: str) -> None:
+            self._on_death(managed, instance, log_tail)
+
+        try:
+            engine = await WorkerEngine.start(plan.spec, on_progress, on_death, on_spawn=promise.started)
+        except BaseException:
+            promise.release()
+            raise
+        promise.loaded()
+        instance = Instance(load.wishes, plan, engine, promise)
+        if managed.current is not None:
+            self._let_go(managed, draining=True)
+        managed.current, managed.wishes, managed.bad_file = instance, load.wishes, None
+        managed.loaded_at = time.monotonic()
+        managed.holds.loaded(managed.loaded_at)
+        self.monitor.watch(managed.entry.id, engine)
+        self.monitor.count_load(managed.entry.id, time.monotonic() - started)
+        log.info("loaded %s in %.1f s (pid %s)", managed.entry.id, time.monotonic() - started, engine.pid)
+
+    def _check_known_failure(self, managed: Managed) -> None:
         """Don't start a worker for every request of a client that keeps asking for a model that cannot load."""
-        if managed.state != "failed" or managed.error is None:
+        if managed.current is not None or managed.load is not None or managed.error is None:
             return
-        if isinstance(managed.error, ModelRestarting):
-            if time.monotonic() - managed.crashes[-1] < CRASH_WINDOW:
-                raise managed.error.copy()
-        elif managed.bad_file is not None and managed.bad_file == _identity(managed.entry):
+        if left := managed.crashes.remaining(time.monotonic()):
+            raise self._given_up(managed, left)
+        if managed.bad_file is not None and managed.bad_file == _identity(managed.entry):
             raise managed.error.copy()
 
-    def _status(self, entry: CatalogEntry) -> ModelStatus:
-        managed = self._models.get(entry.id)
-        row = ModelStatus(entry.id, "available", entry.size_bytes, entry.source)
-        if managed is None:
-            return row
-        row = replace(
-            row,
-            state=managed.state,
-            progress=managed.progress,
-            error=managed.error.to_dict() if managed.error and managed.state == "failed" else None,
+    def _on_death(self, managed: Managed, instance: Instance, log_tail: str) -> None:
+        """A worker ended by itself: bring it back, unless it keeps dying."""
+        pid = instance.engine.pid
+        log.warning("the worker of %s (pid %s) died. Its log:\n%s", managed.entry.id, pid, log_tail)
+        self.monitor.count_crash(managed.entry.id)
+        self.monitor.forget(managed.entry.id, instance.engine)
+        instance.promise.release()
+        if managed.current is not instance:
+            return
+        managed.current = None
+        self._changed()
+        if self._closed or managed.unloading or (managed.load and managed.load.task and not managed.load.task.done()):
+            return
+        delay = managed.crashes.add(log_tail, time.monotonic())
+        if delay is None:
+            managed.error = self._given_up(managed, crashes.WINDOW)
+        else:
+            self._begin(managed, managed.wishes, delay=delay, restart=True)
+
+    @staticmethod
+    def _given_up(managed: Managed, seconds: float) -> ModelRestarting:
+        return ModelRestarting(
+            f"{managed.entry.id} crashed {crashes.MOST} times within {crashes.WINDOW:.0f} s and is left alone now. "
+            f"Load it again to try at once. The end of its log: {managed.crashes.log}",
+            retry_after=round(seconds, 1),
         )
-        if (engine := managed.engine) is None:
-            return row
-        return replace(
-            row,
-            pid=engine.pid,
-            memory_bytes=engine.memory_bytes,
-            active=engine.active,
-            tokens_per_second=engine.tokens_per_second,
-            settings=engine.settings,
-            info=engine.info,
-        )
 
+    # --- ending ---
 
-def _satisfied(running: EffectiveSettings, asked: LoadSettings) -> bool:
-    """Whether a running engine gives what is asked for; a longer context than asked for is good enough."""
-    wanted, given = asked.asked(), asdict(running)
-    if wanted.pop("n_ctx", 0) > running.n_ctx or wanted.pop("n_parallel", 0) > running.n_parallel:
-        return False
-    return all(given[name] == value for name, value in wanted.items())
+    async def _end_all(self, managed: Managed, reason: GenerationAborted | None) -> None:
+        """Call off the load and end the workers; with a `reason` without waiting for answers under way."""
+        load = managed.load
+        if load is not None and load.task is not None:
+            if not load.task.cancelling():  # a second time would interrupt its clean-up
+                load.task.cancel()
+            await asyncio.wait([load.task])
+        if managed.current is not None:
+            self._let_go(managed, draining=False)
+        for leaving in list(managed.leaving):
+            if reason is not None:
+                leaving.instance.fail_all(reason)
+        if ends := [leaving.task for leaving in managed.leaving if leaving.task is not None]:
+            await asyncio.wait(ends)
 
+    async def _evict(self, managed: Managed) -> None:
+        """End the worker of an idle model to make room for another."""
+        log.info("unloading %s to make room", managed.entry.id)
+        self.monitor.count_eviction(managed.entry.id)
+        await asyncio.shield(self._let_go(managed, draining=False))
 
-def _check_bounds(asked: LoadSettings) -> None:
-    for name, value in asked.asked().items():
-        if isinstance(value, int) and value < (-1 if name == "n_gpu_layers" else 1):
-            raise InvalidRequest(f"{name} must not be {value}.", param=name)
+    def _let_go(self, managed: Managed, *, draining: bool) -> asyncio.Task[None]:
+        assert managed.current is not None
+        return managed.let_go(self._end(managed, managed.current, draining), draining=draining)
 
+    async def _end(self, managed: Managed, instance: Instance, draining: bool) -> None:
+        """See a worker to its end: its answers first, for those of a model that goes not longer than some time."""
+        try:
+            async with asyncio.timeout(None if draining else DRAIN_SECONDS):
+                await instance.drained()
+        except TimeoutError:
+            instance.fail_all(GenerationAborted(f"{managed.entry.id} was unloaded."))
+        self.monitor.forget(managed.entry.id, instance.engine)
+        try:
+            await instance.close()
+        finally:
+            self._changed()
 
-def _check_context(engine: EngineHandle, asked: LoadSettings) -> None:
-    if asked.n_ctx is not None and asked.n_ctx > engine.info.n_ctx_train:
-        raise InvalidRequest(
-            f"The model was trained for a context of {engine.info.n_ctx_train} tokens, not {asked.n_ctx}.",
-            param="n_ctx",
-        )
+    # --- news ---
+
+    def _learn(self, instance: Instance) -> None:
+        """Note what the worker really takes, now that its context has been full."""
+        instance.learned = True
+        if instance.engine.pid is not None:
+            task = asyncio.create_task(self.planner.learn(instance.plan, instance.engine.pid, filled=True))
+            self._learning.add(task)
+            task.add_done_callback(self._learning.discard)
+
+    def _ended_use(self, managed: Managed, hold: Hold) -> None:
+        managed.holds.ended(hold, time.monotonic())
+        if not managed.in_use:
+            self._changed()
+
+    def _changed(self) -> None:
+        """Something that others may wait for: a model is idle, gone, up, or held by fewer."""
+        self._line.changed()
+        self._housekeeper.look()
+
+    def _expired(self, managed: Managed) -> None:
+        log.info("unloading %s: nobody has used it for a while", managed.entry.id)
+        self._let_go(managed, draining=False)
 
 
 def _identity(entry: CatalogEntry) -> tuple[int, int] | None:

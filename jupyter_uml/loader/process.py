@@ -10,6 +10,7 @@ import sys
 from collections import deque
 
 from jupyter_uml import ipc
+from jupyter_uml.loader.last_words import cause_of_death, log_tail
 
 LOG_LINES = 200
 # What a worker may see of our environment: enough to find Python and the C library, and no secret.
@@ -25,6 +26,7 @@ _SPIN = "1000"
 log = logging.getLogger(__name__)
 
 _TERMINATE_SECONDS = 2.0
+_KILL_SECONDS = 30.0  # a killed process may hang in the kernel, waiting for a disk that does not answer
 _LAST_WORDS_SECONDS = 0.2
 
 
@@ -37,6 +39,8 @@ class WorkerProcess:
         assert process.stderr is not None
         self.pid = process.pid
         self._process, self._stdin, self._stdout = process, process.stdin, process.stdout
+        self._killed_for: str | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._log_reader = asyncio.create_task(self._read_log(process.stderr), name=f"worker {self.pid} log")
 
@@ -56,9 +60,15 @@ class WorkerProcess:
         return cls(process)
 
     async def last_words(self) -> str:
-        """The end of the log of a worker that is dead: it may arrive a moment after the news of the death."""
-        await asyncio.wait([self._log_reader], timeout=_LAST_WORDS_SECONDS)
-        return "\n".join(self._log) or "(empty)"
+        """Why it ended and the end of its log, as far as they may be shown. For a worker that is dead or dying: its
+        log may arrive a moment after the news of the death."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS_SECONDS):
+                await self._process.wait()
+                await asyncio.wait([self._log_reader])
+        log.warning("the worker %s ended. Its log:\n%s", self.pid, "\n".join(self._log) or "(empty)")
+        cause = self._killed_for or cause_of_death(self._process.returncode)
+        return "\n".join(filter(None, (cause, log_tail(self._log))))
 
     def post(self, message: ipc.ToWorker) -> None:
         """Send without waiting: also from the clean-up of a generator that is being closed."""
@@ -74,25 +84,43 @@ class WorkerProcess:
             header = await self._stdout.readexactly(ipc.HEADER.size)
             (length,) = ipc.HEADER.unpack(header)
             if length > ipc.MAX_FRAME:
-                return None
+                raise ValueError(f"a message of {length} bytes")
             return ipc.decode_from_worker(await self._stdout.readexactly(length))
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
         except ValueError as error:  # not a message of ours: whoever sends such things is as good as dead
             log.error("worker %s does not keep to the protocol: %s", self.pid, error)
+            self.kill("It sent what is no message.")
             return None
 
+    def kill(self, why: str) -> None:
+        """End it at once, for a reason in words; `receive` gives None then."""
+        self._killed_for = self._killed_for or why
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
     async def close(self) -> None:
-        """End the worker: ask by closing its stdin, then insist. Returns when the process is gone and reaped."""
+        """End the worker: ask by closing its stdin, then insist. Returns when the process is gone and reaped.
+
+        A caller that is cancelled meanwhile changes nothing: it goes on in a task of its own.
+        """
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end(), name=f"worker {self.pid} end")
+        await asyncio.shield(self._ending)
+
+    async def _end(self) -> None:
         with contextlib.suppress(ConnectionError):
             self._stdin.close()
         try:
             await asyncio.wait_for(self._process.wait(), _TERMINATE_SECONDS)
+        except (TimeoutError, asyncio.CancelledError):  # cancelled: the loop is closing
+            self.kill("It did not end when it was asked to.")
+        try:
+            await asyncio.wait_for(self._process.wait(), _KILL_SECONDS)
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
-        await self._log_reader
+            log.error("the worker %s was killed and does not end: it waits for a disk or a driver", self.pid)
+        await asyncio.wait([self._log_reader], timeout=_LAST_WORDS_SECONDS)
+        self._log_reader.cancel()
 
     async def _read_log(self, stderr: asyncio.StreamReader) -> None:
         while True:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from jupyter_uml.errors import InvalidRequest
+from jupyter_uml.types import duration
 
 MAX_ECHO = 120  # characters of a request that an error text repeats
 MAX_FAULTS = 1000  # of a body that are looked at
@@ -16,6 +17,14 @@ MAX_VALUES = 1 << 18  # objects, their fields, and lists of a body; what stands 
 _NESTED = frozenset((dict, list))
 
 ModelId = Annotated[str, Field(min_length=1, max_length=256)]  # looked up among the catalog's, never a path
+_DURATION = {"type": "string", "pattern": duration.PATTERN, "maxLength": duration.MAX_TEXT}
+KeepAlive = Annotated[
+    float,
+    BeforeValidator(duration.keep_alive_seconds),
+    WithJsonSchema(
+        {"anyOf": [{"type": "number", "minimum": 0, "maximum": duration.MAX_SECONDS}, {"const": -1}, _DURATION]}
+    ),
+]
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -26,6 +35,13 @@ class StrictBody(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())
+
+
+class ModelBody(StrictBody):
+    """What is asked of a model. `keep_alive`: how long it stays loaded afterwards; 0: not at all, -1: for ever."""
+
+    model: ModelId
+    keep_alive: KeepAlive | None = None
 
 
 def parse(model: type[Body], content: bytes) -> Body:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 import orjson
@@ -12,6 +12,7 @@ import orjson
 from jupyter_uml.errors import UmlError
 from jupyter_uml.protocol.body import StrictBody
 from jupyter_uml.service import Service
+from jupyter_uml.types import Hold
 
 B = TypeVar("B", bound=StrictBody)
 
@@ -20,12 +21,18 @@ B = TypeVar("B", bound=StrictBody)
 class Caller:
     """Who asks. `request_id`: 24 hexadecimal digits; ids of answers are made from it.
 
-    `images`: files of remote URLs in the body that were fetched for this request.
+    `images`: files of remote URLs in the body that were fetched for this request. `hold`: how long models that it uses
+    stay loaded, where the body does not say.
     """
 
     principal: str
     request_id: str
     images: Mapping[str, bytes] = field(default_factory=dict)
+    hold: Hold = field(default_factory=Hold)
+
+    def holding(self, keep_alive: float | None) -> Hold:
+        """`keep_alive`: as the body says, in seconds."""
+        return self.hold if keep_alive is None else replace(self.hold, keep_alive=keep_alive)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pydantic.json_schema import models_json_schema
 from jupyter_uml import __version__
 from jupyter_uml.protocol.endpoint import Endpoint
 
+_JSON_TYPE = "application/json"
 _REF = "#/components/schemas/{model}"
 _ERROR = {
     "type": "object",
@@ -32,13 +33,14 @@ _ERROR_BODY = {"type": "object", "properties": {"error": {"$ref": _REF.format(mo
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A method of a route. `path` below the server's root, variables in braces."""
+    """A method of a route. `path` below the server's root, variables in braces. `media`: the types of its answers."""
 
     method: str
     path: str
     summary: str
     body: type[BaseModel] | None = None
     streams: bool = False
+    media: tuple[str, ...] = (_JSON_TYPE,)
 
     @classmethod
     def of(cls, endpoint: Endpoint[Any]) -> Operation:
@@ -66,7 +68,9 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
 
 
 def _operation(operation: Operation, schema: dict[str, Any] | None) -> dict[str, Any]:
-    good: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
+    good: dict[str, Any] = {
+        media: {"schema": {"type": "object" if media == _JSON_TYPE else "string"}} for media in operation.media
+    }
     if operation.streams:
         good["text/event-stream"] = {}  # OpenAPI 3.1 has no words for events
     made: dict[str, Any] = {
@@ -90,4 +94,4 @@ def _parameters(names: Iterable[str]) -> Iterable[dict[str, Any]]:
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"application/json": {"schema": schema}}
+    return {_JSON_TYPE: {"schema": schema}}

@@ -26,9 +26,11 @@ from jupyter_uml.errors import (
 from jupyter_uml.protocol.body import Body, parse
 from jupyter_uml.protocol.endpoint import plain_error
 from jupyter_uml.protocol.statuses import headers_of, status_of
+from jupyter_uml.server.kernels import KERNEL_HEADER, KernelWatch
 from jupyter_uml.server.keys import JUPYTER_USER, KEY_PREFIX, KeyRing, Principal, Scope
 from jupyter_uml.server.stream import ClientGoneError
 from jupyter_uml.service import Service
+from jupyter_uml.types import Hold
 
 MAX_BODY = 32 << 20  # bytes
 NOT_SUPPORTED = ("images", "audio", "files", "batches", "moderations")
@@ -41,8 +43,8 @@ class UmlHandler(JupyterHandler):
     scope: ClassVar[Scope | None] = None  # None: open to nobody, a mistake
     principal: Principal
 
-    def initialize(self, service: Service, keys: KeyRing) -> None:
-        self.service, self.keys = service, keys
+    def initialize(self, service: Service, keys: KeyRing, kernels: KernelWatch) -> None:
+        self.service, self.keys, self.kernels = service, keys, kernels
         self.request_id = f"req_{secrets.token_hex(12)}"
         self._tell_id()
         self._body = bytearray()
@@ -149,6 +151,16 @@ class UmlHandler(JupyterHandler):
         if self._body_too_large:
             raise _too_large()
         return parse(model, bytes(self._body))
+
+    def hold(self, keep_alive: float | None = None) -> Hold:
+        """How long the model stays loaded: `keep_alive` seconds, or as long as the kernel that asks lives.
+
+        Whose key is not of this Jupyter server's own user cannot speak for a kernel.
+        """
+        kernel = self.request.headers.get(KERNEL_HEADER)
+        if kernel is None or self.principal.name != JUPYTER_USER.name:
+            return Hold(keep_alive)
+        return Hold(keep_alive, self.kernels.known(kernel))
 
     # --- answering ---
 

@@ -8,6 +8,7 @@ from jupyter_uml.errors import UmlError
 from jupyter_uml.protocol.endpoint import Caller, Endpoint
 from jupyter_uml.server.base import UmlHandler, unexpected
 from jupyter_uml.server.image_fetcher import ImageFetcher
+from jupyter_uml.server.kernels import KernelWatch
 from jupyter_uml.server.keys import KeyRing
 from jupyter_uml.server.stream import ClientGoneError, EventStream
 from jupyter_uml.service import Service
@@ -17,9 +18,9 @@ class EndpointHandler(UmlHandler):
     scope = "infer"
 
     def initialize(  # type: ignore[override]
-        self, service: Service, keys: KeyRing, endpoint: Endpoint[Any], fetcher: ImageFetcher
+        self, service: Service, keys: KeyRing, kernels: KernelWatch, endpoint: Endpoint[Any], fetcher: ImageFetcher
     ) -> None:
-        super().initialize(service, keys)
+        super().initialize(service, keys, kernels)
         self.endpoint, self.fetcher = endpoint, fetcher
 
     async def post(self) -> None:
@@ -28,7 +29,7 @@ class EndpointHandler(UmlHandler):
 
     async def _answer(self, body: Any) -> None:
         images = await self.fetcher.fetch_for(body)
-        caller = Caller(self.principal.name, self.request_id.removeprefix("req_"), images)
+        caller = Caller(self.principal.name, self.request_id.removeprefix("req_"), images, self.hold())
         if self.endpoint.streams(body):
             await self._stream(body, caller)
         else:

@@ -5,6 +5,7 @@ Everything is built here, once, and handed down; no handler reaches for a global
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from functools import partial
@@ -15,36 +16,50 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 from tornado.web import RequestHandler
-from traitlets import Bool, Int, List, Unicode, default
+from traitlets import Bool, Float, Int, List, TraitError, Unicode, Union, default, validate
 
 from jupyter_uml import __version__
 from jupyter_uml.loader.catalog.catalog import Catalog, default_model_dir
 from jupyter_uml.loader.hub.hub import Hub
-from jupyter_uml.loader.hub.pull import Pulls, id_in
-from jupyter_uml.loader.loader import UniversalLoader
+from jupyter_uml.loader.loader import KEEP_ALIVE, QUEUE_SECONDS
 from jupyter_uml.loader.prompt_cache import DISK_BYTES, RAM_BYTES, default_cache_dir, prompt_cache
 from jupyter_uml.protocol.endpoints import ENDPOINTS
 from jupyter_uml.server.base import UnknownRouteHandler
-from jupyter_uml.server.commands.pull import PullApp, fits_this_machine
+from jupyter_uml.server.bench import BenchModelHandler
 from jupyter_uml.server.endpoint import EndpointHandler
+from jupyter_uml.server.history import HistoryHandler
 from jupyter_uml.server.image_fetcher import ImageFetcher
+from jupyter_uml.server.kernels import KernelWatch
 from jupyter_uml.server.keys import JUPYTER_USER, KeyRing
-from jupyter_uml.server.native import HealthHandler, LoadModelHandler, ModelHandler, ModelsHandler, UnloadModelHandler
+from jupyter_uml.server.metrics import MetricsHandler
+from jupyter_uml.server.native import (
+    EstimateHandler,
+    HealthHandler,
+    LoadModelHandler,
+    ModelHandler,
+    ModelsHandler,
+    UnloadModelHandler,
+)
 from jupyter_uml.server.openai import ModelCardHandler, ModelListHandler
 from jupyter_uml.server.openapi import OpenApiHandler
 from jupyter_uml.server.pull import PULL_ROUTES
 from jupyter_uml.server.responses import RESPONSE_ROUTES
 from jupyter_uml.service import Service
+from jupyter_uml.types.duration import keep_alive_seconds
 
 Route = tuple[str, type[RequestHandler], dict[str, Any]]
 
 _MODEL = r"([A-Za-z0-9._:/-]+)"
 ROUTES: list[Route] = [
     ("health", HealthHandler, {}),
+    ("metrics", MetricsHandler, {}),
     ("models", ModelsHandler, {}),
+    (f"models/{_MODEL}/history", HistoryHandler, {}),  # before the one for ids, which may hold slashes
     (f"models/{_MODEL}", ModelHandler, {}),
     ("load_model", LoadModelHandler, {}),
+    ("estimate", EstimateHandler, {}),
     ("unload_model", UnloadModelHandler, {}),
+    ("bench_model", BenchModelHandler, {}),
     ("v1/models", ModelListHandler, {}),
     (f"v1/models/{_MODEL}", ModelCardHandler, {}),
     *((endpoint.path, EndpointHandler, {"endpoint": endpoint}) for endpoint in ENDPOINTS),
@@ -61,6 +76,10 @@ class StandaloneServer(ServerApp):
     @default("port")
     def _port_default(self) -> int:
         return 8000
+
+    @default("reraise_server_extension_failures")
+    def _reraise_default(self) -> bool:
+        return True  # without our routes there is nothing to serve
 
     def running_server_info(self, kernel_count: bool = True) -> str:
         return f"The model server is running, OpenAI's API at:\n{url_path_join(self.connection_url, 'v1')}"
@@ -83,7 +102,15 @@ class UMLApp(ExtensionApp):
     }
     flags = {"allow-root": ({"ServerApp": {"allow_root": True}}, "Run as root, too.")}  # noqa: RUF012
     classes = [ServerApp]  # noqa: RUF012
-    subcommands = {"pull": (PullApp, PullApp.description)}  # noqa: RUF012
+    subcommands = {  # noqa: RUF012  imported only when they are called
+        "models": ("jupyter_uml.commands.models.ModelsApp", "List the models, and what cannot be loaded and why."),
+        "load": ("jupyter_uml.commands.load.LoadApp", "Load a model on the running server."),
+        "unload": ("jupyter_uml.commands.unload.UnloadApp", "Give a model's memory back."),
+        "estimate": ("jupyter_uml.commands.estimate.EstimateApp", "Say whether a model fits, and with what settings."),
+        "pull": ("jupyter_uml.commands.pull.PullApp", "Bring a model from Hugging Face's hub."),
+        "bench": ("jupyter_uml.commands.bench.BenchApp", "Measure how fast a model computes, for its next load."),
+        "doctor": ("jupyter_uml.commands.doctor.DoctorApp", "Say what this machine can run and what is wrong with it."),
+    }
     description = "Serve language models on this machine, without notebooks. In JupyterLab it runs by itself."
     extension_url = "/uml/health"
     load_other_extensions = False
@@ -114,6 +141,28 @@ class UMLApp(ExtensionApp):
         "HF_ENDPOINT says.",
     ).tag(config=True)
     demo_model = Bool(True, help="Offer the small bundled model `demo`.").tag(config=True)
+    other_stores = Bool(
+        True, help="Offer what lies in Hugging Face's cache and in the stores of LM Studio and Ollama, too."
+    ).tag(config=True)
+    keep_alive = Union(
+        [Float(), Unicode()],
+        default_value=KEEP_ALIVE,
+        help='How long a model that nobody uses stays loaded: seconds, or a text such as "30m" or "1h30m"; 0: not at '
+        "all, -1: for ever. A request or a profile may say otherwise, and a notebook's models stay while it runs.",
+    ).tag(config=True)
+    max_model_memory = Int(
+        0, min=0, help="Bytes of memory that all loaded models may take together. 0: what the machine has."
+    ).tag(config=True)
+    queue_seconds = Float(
+        QUEUE_SECONDS, min=0, help="How long, in seconds, a model waits to be loaded until others make room for it."
+    ).tag(config=True)
+
+    @validate("keep_alive")
+    def _in_seconds(self, proposal: Any) -> float:
+        try:
+            return keep_alive_seconds(proposal["value"])
+        except ValueError as error:
+            raise TraitError(f"UMLApp.keep_alive {error}.") from error
 
     @default("open_browser")
     def _default_open_browser(self) -> bool:
@@ -124,14 +173,22 @@ class UMLApp(ExtensionApp):
         folders = [default_model_dir(), *(Path(folder) for folder in self.model_dirs)]
         cache_dir = Path(self.cache_dir).expanduser() if self.cache_dir else None
         cache = partial(prompt_cache, cache_dir, self.cache_ram, self.cache_disk)
-        catalog = Catalog(folders, demo=self.demo_model)
-        pulls = Pulls(Hub(self.hub_endpoint or None), fits_this_machine, id_in(catalog))
-        self.service = Service(UniversalLoader(catalog, cache), pulls)
+        catalog = Catalog.of_user(folders, demo=self.demo_model, other_stores=self.other_stores)
+        self.service = Service.over(
+            catalog,
+            cache,
+            hub=Hub(self.hub_endpoint or None),
+            limit=self.max_model_memory or None,
+            keep_alive=self.keep_alive,
+            queue_seconds=self.queue_seconds,
+        )
         self.keys = KeyRing()
+        self.kernels = KernelWatch(self.service.loader, self._living_kernels)
+        self._starting: asyncio.Task[None] | None = None
 
     def initialize_handlers(self) -> None:
         prefixes = ["uml/", ""] if self._standalone else ["uml/"]
-        shared = {"service": self.service, "keys": self.keys}
+        shared = {"service": self.service, "keys": self.keys, "kernels": self.kernels}
         fetching = shared | {"fetcher": ImageFetcher(self.image_hosts)}
         for prefix in prefixes:
             self.handlers.extend(
@@ -144,13 +201,28 @@ class UMLApp(ExtensionApp):
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Kernels inherit the way to us: an address and a key of their own, which dies with this server."""
+        self._starting = asyncio.create_task(self._look_for_models(), name="start")  # Jupyter does not wait for disks
         if serverapp.sock:  # no address that a client could be given
             return
         os.environ["JUPYTER_UML_URL"] = url_path_join(_local_address(serverapp), "uml")
         os.environ["JUPYTER_UML_KEY"] = self.keys.create(JUPYTER_USER.name)
 
     async def stop_extension(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.gather(self._starting, return_exceptions=True)
+        await self.kernels.close()
         await self.service.aclose()
+
+    async def _look_for_models(self) -> None:
+        try:
+            await self.service.loader.start()
+        except Exception:
+            self.log.exception("looking for models failed")
+
+    def _living_kernels(self) -> list[str]:
+        assert self.serverapp is not None
+        return list(self.serverapp.kernel_manager.list_kernel_ids())
 
     @property
     def _standalone(self) -> bool:

@@ -34,8 +34,20 @@ class LoadModelHandler(UmlHandler):
 
     async def post(self) -> None:
         body = self.parse(LoadModelRequest)
-        status = await self.service.load(body.model, body.settings(), wait=body.wait)
+        status = await self.service.load(
+            body.model, body.settings(), wait=body.wait, hold=self.hold(body.keep_alive), pin=body.pin
+        )
         self.write_json(status, 200 if status.state == "loaded" else 202)
+
+
+class EstimateHandler(UmlHandler):
+    """Takes what `load_model` takes; what says nothing about memory makes no difference here."""
+
+    scope = "models:read"
+
+    async def post(self) -> None:
+        body = self.parse(LoadModelRequest)
+        self.write_json(await self.service.estimate(body.model, body.settings()))
 
 
 class UnloadModelHandler(UmlHandler):

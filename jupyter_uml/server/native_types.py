@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from jupyter_uml.protocol.body import ModelId, StrictBody
+from jupyter_uml.protocol.body import ModelBody, ModelId, StrictBody
 from jupyter_uml.types import KvType, LoadSettings, Lora
 
 
@@ -15,8 +15,9 @@ class LoraBody(StrictBody):
     scale: Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)] = 1.0
 
 
-class LoadModelRequest(StrictBody):
-    model: ModelId
+class LoadModelRequest(ModelBody):
+    """`pin`: never unload it by itself; false ends that. `wait`: answer when it is loaded."""
+
     n_ctx: Annotated[int, Field(ge=16, le=1 << 24)] | None = None
     n_parallel: Annotated[int, Field(ge=1, le=64)] | None = None
     n_threads: Annotated[int, Field(ge=1, le=512)] | None = None
@@ -24,6 +25,9 @@ class LoadModelRequest(StrictBody):
     kv_type: KvType | None = None
     draft_model: ModelId | None = None
     lora: Annotated[list[LoraBody], Field(max_length=16)] | None = None
+    n_batch: Annotated[int, Field(ge=1, le=1 << 20)] | None = None
+    n_threads_batch: Annotated[int, Field(ge=1, le=512)] | None = None
+    pin: bool | None = None
     wait: bool = True
 
     def settings(self) -> LoadSettings:
@@ -35,6 +39,8 @@ class LoadModelRequest(StrictBody):
             self.kv_type,
             self.draft_model,
             None if self.lora is None else tuple(Lora(lora.id, lora.scale) for lora in self.lora),
+            self.n_batch,
+            self.n_threads_batch,
         )
 
 

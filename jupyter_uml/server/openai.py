@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from jupyter_uml.protocol.openai.model_list import models_body
+from jupyter_uml.protocol.openai.model_list import model_card, models_body
 from jupyter_uml.server.base import UmlHandler
 
 _STARTED = int(time.time())
@@ -21,4 +21,4 @@ class ModelCardHandler(UmlHandler):
     scope = "models:read"
 
     async def get(self, model_id: str) -> None:
-        self.write_json(models_body([await self.service.model(model_id)], _STARTED)["data"][0])
+        self.write_json(model_card(await self.service.model(model_id), _STARTED))

@@ -64,7 +64,8 @@ class ModelSpec:
     id: str
     path: str
     settings: LoadSettings = field(default_factory=LoadSettings)
-    memory_limit: int | None = None  # bytes that the load may take; None: not limited
+    # Bytes of private memory, far more than it should take, at which the worker is refused more; None: no such limit.
+    memory_limit: int | None = None
     cache: CacheSettings = field(default_factory=CacheSettings)
     lora: tuple[LoraFile, ...] = ()
     draft_path: str | None = None  # the draft model's file
@@ -135,6 +136,45 @@ class MemoryEstimate:
         known["settings"] = _settings(known["settings"])
         known["parts"] = tuple(MemoryPart(**part) for part in known.get("parts", ()))
         known["unloads"] = tuple(known.get("unloads", ()))
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedPoint:
+    """One way to compute, and how fast it was. `batch`: prompt tokens in one go, or sequences side by side."""
+
+    threads: int
+    batch: int
+    tokens_per_second: float  # of all sequences together
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast a loaded model computes on this machine: at short contexts, without drawing tokens and guessing ahead.
+
+    `settings`: with which it ran. `advice`: `n_threads`, `n_threads_batch` and `n_batch` for the next load, None where
+    there is nothing better than what is usual. `prefill_gain`, `decode_gain`: how many times as fast as with `settings`
+    that is expected to be.
+    """
+
+    model: str
+    settings: EffectiveSettings
+    prefill: tuple[SpeedPoint, ...]
+    decode: tuple[SpeedPoint, ...]  # one sequence, then as many as run side by side
+    advice: LoadSettings
+    prefill_gain: float
+    decode_gain: float
+    seconds: float  # that computing took
+    time: float  # seconds since 1970
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Self:
+        """The inverse of `dataclasses.asdict`; fields of a newer server are passed over."""
+        known = {f.name: row[f.name] for f in fields(cls) if f.name in row}
+        known["settings"] = _settings(known["settings"])
+        known["advice"] = LoadSettings(**known["advice"])
+        for name in ("prefill", "decode"):
+            known[name] = tuple(SpeedPoint(**point) for point in known[name])
         return cls(**known)
 
 

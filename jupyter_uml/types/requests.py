@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
-from jupyter_uml.types.models import Hold, Pooling
+from jupyter_uml.types.models import Hold, Pooling, Speed
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "aborted"]
@@ -124,6 +124,8 @@ class GenerateRequest:
     reasoning_budget: int | None = None  # tokens after which reasoning is ended; 0: none at all
     template_options: tuple[tuple[str, bool | int | float | str], ...] = ()  # further variables of the chat template
     hold: Hold = field(default_factory=Hold)  # how long the model stays loaded after it
+    # Which fields of `params` the caller gave, also where they have their default; None: those that differ from it.
+    given: frozenset[str] | None = field(default=None, compare=False)
 
 
 R_co = TypeVar("R_co", covariant=True)
@@ -267,7 +269,22 @@ class Scores:
     prompt_tokens: int
 
 
-SideResult = Rows | Scores | Tokenized | RenderedPrompt
+@dataclass(frozen=True, slots=True)
+class MeasureRequest(SideRequest["Measured"]):
+    """How fast does the model compute? `threads`: how many to try, first what a load takes without any advice."""
+
+    threads: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The result of a measurement."""
+
+    request_id: str
+    speed: Speed
+
+
+SideResult = Rows | Scores | Tokenized | RenderedPrompt | Measured
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@ import type { IModelRow, ModelState } from './types';
 
 // A failure is left out: its message in the row is an alert of its own.
 const WORDS: Readonly<Partial<Record<ModelState, string>>> = {
+  queued: 'waits for memory',
   loading: 'is loading',
   loaded: 'is loaded',
   unloading: 'is being unloaded',

@@ -9,11 +9,13 @@ interface IProps {
   tone?: 'plain' | 'primary' | 'danger' | 'icon' | undefined;
   /** Cannot be used now; it keeps the keyboard's focus. */
   disabled?: boolean | undefined;
+  /** Of a button that stays down. */
+  pressed?: boolean | undefined;
   onClick: () => void;
   children: ReactNode;
 }
 
-export function Button({ action, label, title, tone = 'plain', disabled = false, onClick, children }: IProps) {
+export function Button({ action, label, title, tone = 'plain', disabled = false, pressed, onClick, children }: IProps) {
   return (
     <button
       type="button"
@@ -22,6 +24,7 @@ export function Button({ action, label, title, tone = 'plain', disabled = false,
       data-uml-action={action}
       aria-label={label}
       aria-disabled={disabled || undefined}
+      aria-pressed={pressed}
       title={title}
       // The button may mean something else after the first click of a double click.
       onClick={event => !disabled && event.detail < 2 && onClick()}

@@ -35,6 +35,7 @@ const TITLES: Readonly<Record<string, string>> = {
   model_busy: 'The model is busy',
   model_load_failed: 'The model cannot be loaded',
   model_not_found: 'The model is gone',
+  overloaded: 'Too much is waiting',
   model_restarting: 'The model is restarting',
   permission_denied: 'Not allowed',
   worker_died: 'The model’s process ended'

@@ -1,4 +1,4 @@
-import { bytes, count, plural, rate } from './format';
+import { bytes, count, duration, plural, rate } from './format';
 import type { IModelRow } from './types';
 
 interface IFact {
@@ -30,6 +30,9 @@ function facts(row: IModelRow): IFact[] {
   if (row.memory_bytes !== null) {
     found.push({ name: 'Memory', value: bytes(row.memory_bytes), title: 'Memory in use by this model’s process' });
   }
+  if (row.gpu_memory_bytes) {
+    found.push({ name: 'GPU memory', value: bytes(row.gpu_memory_bytes) });
+  }
   if (row.settings) {
     const title = `For each answer; ${plural(row.settings.n_parallel, 'answer')} can run side by side`;
     found.push({ name: 'Context', value: `${count(row.settings.n_ctx)}\u00a0tokens`, title });
@@ -40,5 +43,19 @@ function facts(row: IModelRow): IFact[] {
   if (row.tokens_per_second !== null && row.tokens_per_second > 0) {
     found.push({ name: 'Speed', value: rate(row.tokens_per_second), title: 'All answers together' });
   }
+  const stays = row.state === 'loaded' ? staying(row) : '';
+  if (stays) {
+    found.push({ name: 'Unloads', value: stays, title: 'When nobody has asked it for so long, or to make room' });
+  }
   return found;
+}
+
+function staying(row: IModelRow): string {
+  if (row.pinned) {
+    return 'never: pinned';
+  }
+  if (row.expires_in !== null) {
+    return `in ${duration(row.expires_in)}`;
+  }
+  return row.kernels > 0 ? `held by ${plural(row.kernels, 'notebook')}` : '';
 }

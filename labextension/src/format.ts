@@ -22,6 +22,26 @@ export function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
+/** `8.03B`, `596M`: of parameters. */
+export function magnitude(value: number): string {
+  const units: readonly [number, string][] = [
+    [1e9, 'B'],
+    [1e6, 'M'],
+    [1e3, 'k']
+  ];
+  const [size, unit] = units.find(([size]) => value >= size) ?? [1, ''];
+  return `${Number((value / size).toPrecision(3))}${unit}`;
+}
+
+/** Seconds as one unit, to the precision in which people plan. */
+export function duration(seconds: number): string {
+  if (seconds < 99.5) {
+    return `${Math.max(0, Math.round(seconds))}${NBSP}s`;
+  }
+  const minutes = Math.round(seconds / 60);
+  return minutes < 100 ? `${minutes}${NBSP}min` : `${Math.round(seconds / 3600)}${NBSP}h`;
+}
+
 export function rate(tokensPerSecond: number): string {
   const figure = tokensPerSecond < 10 ? tokensPerSecond.toFixed(1) : count(Math.round(tokensPerSecond));
   return `${figure}${NBSP}tokens/s`;

@@ -1,5 +1,13 @@
 import { LabIcon } from '@jupyterlab/ui-components';
 
+/** A drawing pin. */
+export const pinIcon = new LabIcon({
+  name: 'jupyter-uml:pin',
+  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">
+  <path class="jp-icon3 jp-icon-selectable" fill="#616161" d="M8 3h8v1.8h-1.2l.7 6.2 2.5 2.6v1.9h-5.1V22h-1.8v-6.5H6v-1.9L8.5 11l.7-6.2H8z"/>
+</svg>`
+});
+
 /** A chip with a start sign in it; `jp-icon3` lets the theme choose its colour. */
 export const modelsIcon = new LabIcon({
   name: 'jupyter-uml:models',

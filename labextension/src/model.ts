@@ -5,13 +5,16 @@ import { type ISignal, Signal } from '@lumino/signaling';
 import { changes } from './announce';
 import { errorBody } from './errors';
 import { type IProblem, problemOf } from './problem';
-import type { IApi, IErrorBody, IMemory, IModelRow } from './types';
+import type { IApi, IErrorBody, IEstimate, IMemory, IModelRow } from './types';
+import { Verdicts } from './verdicts';
 
 const BUSY_INTERVAL = 1000;
 const IDLE_INTERVAL = 2000;
 const LONGEST_INTERVAL = 15_000;
+// A change of the free memory, as a share of all, by which verdicts grow old.
+const NOTABLE = 0.03;
 
-export type Action = 'load' | 'unload' | 'force-unload' | 'copy';
+export type Action = 'load' | 'unload' | 'force-unload' | 'pin' | 'copy';
 
 /** An action that failed, shown until it is dismissed or the model is acted upon again. */
 export interface INotice {
@@ -28,6 +31,8 @@ export interface IState {
   /** By model: the action whose answer is awaited. */
   pending: ReadonlyMap<string, Action>;
   notices: ReadonlyMap<string, INotice>;
+  /** By model: whether it would fit. */
+  verdicts: ReadonlyMap<string, IEstimate>;
   /** Why the list cannot be read. */
   problem: IProblem | null;
   /** What changed last, for screen readers. */
@@ -36,6 +41,7 @@ export interface IState {
 
 export class SidebarModel {
   constructor(private readonly _api: IApi) {
+    this._verdicts = new Verdicts(_api, verdicts => this._update({ verdicts }));
     this._poll = new Poll({
       auto: false,
       factory: () => this._fetch(),
@@ -82,6 +88,16 @@ export class SidebarModel {
     return this._act(id, 'load', () => this._api.load(id));
   }
 
+  /** Keep it loaded whatever happens, or end that. */
+  pin(id: string, pinned: boolean): Promise<void> {
+    return this._act(id, 'pin', () => this._api.load(id, pinned));
+  }
+
+  /** Somebody sees this model and may want to load it, or no longer does. */
+  see(id: string, seen: boolean): void {
+    this._verdicts.see(id, seen);
+  }
+
   unload(id: string, force = false): Promise<void> {
     return this._act(id, force ? 'force-unload' : 'unload', () => this._api.unload(id, force));
   }
@@ -101,6 +117,7 @@ export class SidebarModel {
   dispose(): void {
     this._active = false;
     this._poll.dispose();
+    this._verdicts.dispose();
     Signal.clearData(this);
   }
 
@@ -159,6 +176,19 @@ export class SidebarModel {
   private _show(rows: readonly IModelRow[], more: Partial<IState> = {}): void {
     const announcement = changes(this._state.rows, rows) || this._state.announcement;
     this._update({ ...more, rows, announcement });
+    this._judgeAgain();
+  }
+
+  /** Verdicts grow old when models come and go, here or elsewhere. */
+  private _judgeAgain(): void {
+    const { rows, memory } = this._state;
+    const up = (rows ?? []).filter(row => row.memory_bytes !== null).map(row => row.id);
+    const free = Math.round((memory?.available_bytes ?? 0) / Math.max(1, (memory?.total_bytes ?? 0) * NOTABLE));
+    const [before, freeBefore] = this._judged;
+    if (up.join() !== before || Math.abs(free - freeBefore) > 1) {
+      this._judged = [up.join(), free];
+      this._verdicts.expire();
+    }
   }
 
   private _update(part: Partial<IState>): void {
@@ -169,12 +199,15 @@ export class SidebarModel {
   private _active = false;
   private _asked = 0;
   private _changed = new Signal<this, void>(this);
+  private _judged: [string, number] = ['', 0];
   private _poll: Poll<void>;
+  private readonly _verdicts: Verdicts;
   private _state: IState = {
     rows: null,
     memory: null,
     pending: new Map(),
     notices: new Map(),
+    verdicts: new Map(),
     problem: null,
     announcement: ''
   };
@@ -184,7 +217,7 @@ export class SidebarModel {
 function isBusy({ rows, pending }: IState): boolean {
   return (
     pending.size > 0 ||
-    (rows ?? []).some(row => row.active > 0 || ['loading', 'unloading', 'restarting'].includes(row.state))
+    (rows ?? []).some(row => row.active > 0 || ['queued', 'loading', 'unloading', 'restarting'].includes(row.state))
   );
 }
 

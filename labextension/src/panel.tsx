@@ -6,7 +6,8 @@ import type { IState } from './model';
 import { Notice } from './notice';
 import type { IProblem } from './problem';
 import { type IRowActions, ModelRow } from './row';
-import type { IMemory } from './types';
+import type { IMemory, IModelRow } from './types';
+import { Unloadable } from './unloadable';
 
 interface IProps {
   state: IState;
@@ -27,8 +28,9 @@ export function Panel({ state, actions }: IProps) {
       <div className="jp-uml-Body" data-uml-stale={problem ? '' : undefined}>
         <Orphans state={state} actions={actions} />
         {rows === null && !problem && <p className="jp-uml-Hint">Looking for models…</p>}
-        {rows?.length === 0 && <Empty />}
-        {rows && rows.length > 0 && <List state={state} actions={actions} />}
+        {rows && loadable(state).length === 0 && <Empty />}
+        {loadable(state).length > 0 && <List state={state} actions={actions} />}
+        <Unloadable rows={(rows ?? []).filter(row => row.reason !== null)} />
       </div>
       {memory && <Memory memory={memory} />}
       <div className="jp-uml-SrOnly" role="status" aria-live="polite">
@@ -38,13 +40,18 @@ export function Panel({ state, actions }: IProps) {
   );
 }
 
+function loadable({ rows }: IState): IModelRow[] {
+  return (rows ?? []).filter(row => row.reason === null);
+}
+
 function List({ state, actions }: IProps) {
   return (
     <ul className="jp-uml-List" aria-label="Models">
-      {state.rows!.map(row => (
+      {loadable(state).map(row => (
         <ModelRow
           key={row.id}
           row={row}
+          verdict={state.verdicts.get(row.id)}
           pending={state.pending.get(row.id)}
           notice={state.notices.get(row.id)}
           blocked={state.problem !== null}
@@ -87,7 +94,11 @@ function Empty() {
     <div className="jp-uml-Hint jp-uml-Empty">
       <h3>No models yet</h3>
       <p>
-        Put a GGUF file into <code>uml/models</code> in Jupyter’s data folder, which <code>jupyter --data-dir</code>{' '}
+        Bring one from Hugging Face’s hub, in a notebook with <code>%uml pull owner/repository</code> or in a terminal
+        with <code>jupyter uml pull owner/repository</code>.
+      </p>
+      <p>
+        Or put a GGUF file into <code>uml/models</code> in Jupyter’s data folder, which <code>jupyter --data-dir</code>{' '}
         prints, and it appears here.
       </p>
       <p>

@@ -3,7 +3,7 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import { ApiError, Unreachable } from './errors';
-import type { IApi, IErrorBody, IHealth, IModelRow } from './types';
+import type { IApi, IErrorBody, IEstimate, IHealth, IModelRow } from './types';
 
 const READ_TIMEOUT = 10_000;
 // An unload waits up to 30 s for running answers, then the process has to end.
@@ -24,8 +24,12 @@ export class ServerApi implements IApi {
     return this._get<IHealth>('health');
   }
 
-  load(id: string): Promise<IModelRow> {
-    return this._post<IModelRow>('load_model', { model: id, wait: false });
+  estimate(id: string): Promise<IEstimate> {
+    return this._post<IEstimate>('estimate', { model: id });
+  }
+
+  load(id: string, pin?: boolean): Promise<IModelRow> {
+    return this._post<IModelRow>('load_model', { model: id, wait: false, pin });
   }
 
   unload(id: string, force: boolean): Promise<IModelRow> {

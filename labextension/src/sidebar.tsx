@@ -71,6 +71,8 @@ export class Sidebar extends ReactWidget {
   private _actions = {
     load: (id: string) => void this._model.load(id),
     unload: (id: string, force: boolean) => void this._model.unload(id, force),
+    pin: (id: string, pinned: boolean) => void this._model.pin(id, pinned),
+    see: (id: string, seen: boolean) => this._model.see(id, seen),
     dismiss: (id: string) => this._model.dismiss(id),
     refresh: () => this._model.refresh(),
     copy: (row: IModelRow) => this._copy(row)

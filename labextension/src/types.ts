@@ -1,6 +1,6 @@
 /** The server's answers, field by field as it sends them. */
 
-export type ModelState = 'available' | 'loading' | 'loaded' | 'unloading' | 'restarting' | 'failed';
+export type ModelState = 'available' | 'queued' | 'loading' | 'loaded' | 'unloading' | 'restarting' | 'failed';
 
 /** The `error` object of every refusal: OpenAI's four fields, and figures such as `needed_bytes`. */
 export interface IErrorBody {
@@ -30,6 +30,15 @@ export interface IModelInfo {
   has_chat_template: boolean;
 }
 
+/** What is known of a model's file before it is loaded. */
+export interface IModelFacts {
+  kind: string;
+  architecture: string;
+  parameters: number;
+  quantisation: string;
+  n_ctx_train: number;
+}
+
 /** A row of `GET models`. */
 export interface IModelRow {
   id: string;
@@ -47,6 +56,38 @@ export interface IModelRow {
   tokens_per_second: number | null;
   settings: ISettings | null;
   info: IModelInfo | null;
+  aliases: readonly string[];
+  /** Of a profile: the model that is loaded for it. */
+  base: string | null;
+  facts: IModelFacts | null;
+  /** Why it can never be loaded. */
+  reason: string | null;
+  pinned: boolean;
+  /** Notebooks that hold it. */
+  kernels: number;
+  /** Seconds after which it is unloaded, if nobody asks. */
+  expires_in: number | null;
+  /** What it was expected to take, in RAM. */
+  estimated_bytes: number | null;
+  gpu_memory_bytes: number | null;
+  /** Requests that wait for it to be loaded. */
+  waiting: number;
+}
+
+/** The answer of `POST estimate`: whether a model would fit now, and how. */
+export interface IEstimate {
+  model: string;
+  /** In words, with figures. */
+  verdict: string;
+  fits: boolean;
+  as_wished: boolean;
+  settings: ISettings;
+  needed_bytes: number;
+  available_bytes: number;
+  /** Tokens for each sequence; 0: none fits. */
+  largest_context: number;
+  /** Idle models that would have to make room. */
+  unloads: readonly string[];
 }
 
 export interface IMemory {
@@ -66,8 +107,10 @@ export interface IHealth {
 export interface IApi {
   models(): Promise<IModelRow[]>;
   health(): Promise<IHealth>;
-  /** Returns at once; the progress is in the rows of `models`. */
-  load(id: string): Promise<IModelRow>;
+  /** With the settings that the server would choose. */
+  estimate(id: string): Promise<IEstimate>;
+  /** Returns at once; the progress is in the rows of `models`. `pin`: left as it is where it is not given. */
+  load(id: string, pin?: boolean): Promise<IModelRow>;
   /** Returns when the model is gone; without `force` its running answers are awaited. */
   unload(id: string, force: boolean): Promise<IModelRow>;
 }

@@ -1,4 +1,4 @@
-import type { IApi, IHealth, IModelRow } from '../src/types';
+import type { IApi, IEstimate, IHealth, IModelRow } from '../src/types';
 
 export function row(id: string, more: Partial<IModelRow> = {}): IModelRow {
   return {
@@ -14,6 +14,31 @@ export function row(id: string, more: Partial<IModelRow> = {}): IModelRow {
     tokens_per_second: null,
     settings: null,
     info: null,
+    aliases: [],
+    base: null,
+    facts: null,
+    reason: null,
+    pinned: false,
+    kernels: 0,
+    expires_in: null,
+    estimated_bytes: null,
+    gpu_memory_bytes: null,
+    waiting: 0,
+    ...more
+  };
+}
+
+export function estimate(model: string, more: Partial<IEstimate> = {}): IEstimate {
+  return {
+    model,
+    verdict: 'fits: needs 1 MiB, has 9 MiB',
+    fits: true,
+    as_wished: true,
+    settings: { n_ctx: 4096, n_parallel: 4, n_threads: 1, n_gpu_layers: 0, kv_type: 'f16' },
+    needed_bytes: 2 ** 20,
+    available_bytes: 9 * 2 ** 20,
+    largest_context: 8192,
+    unloads: [],
     ...more
   };
 }
@@ -23,8 +48,12 @@ const MEMORY = { total_bytes: 16, available_bytes: 9 };
 /** A server whose answers the test decides, one property each. */
 export class ScriptedApi implements IApi {
   asked = 0;
+  memory = MEMORY;
   rows: () => Promise<IModelRow[]> = async () => [];
   loads: (id: string) => Promise<IModelRow> = async id => row(id, { state: 'loading', progress: 0 });
+  estimated: string[] = [];
+  estimates: (id: string) => Promise<IEstimate> = async id => estimate(id);
+  pins: (boolean | undefined)[] = [];
   unloads: (id: string, force: boolean) => Promise<IModelRow> = async id => row(id);
 
   models(): Promise<IModelRow[]> {
@@ -33,10 +62,16 @@ export class ScriptedApi implements IApi {
   }
 
   async health(): Promise<IHealth> {
-    return { status: 'ok', version: '0.1.0', loaded: [], memory: MEMORY, url: null };
+    return { status: 'ok', version: '0.1.0', loaded: [], memory: this.memory, url: null };
   }
 
-  load(id: string): Promise<IModelRow> {
+  async estimate(id: string): Promise<IEstimate> {
+    this.estimated.push(id);
+    return this.estimates(id);
+  }
+
+  load(id: string, pin?: boolean): Promise<IModelRow> {
+    this.pins.push(pin);
     return this.loads(id);
   }
 

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, mock, test } from 'node:test';
 import { ApiError, Unreachable } from '../src/errors';
 import { SidebarModel } from '../src/model';
 import type { IModelRow } from '../src/types';
-import { row, ScriptedApi } from './fakes';
+import { estimate, row, ScriptedApi } from './fakes';
 
 let api: ScriptedApi;
 let model: SidebarModel;
@@ -139,4 +139,56 @@ test('a server without the extension is told apart from none at all', async () =
   api.rows = () => Promise.reject(new ApiError(404, { message: 'HTTP 404', code: 'http_404' }));
   await show();
   assert.match(model.state.problem?.message ?? '', /server extension enable/);
+});
+
+test('a load that waits for memory is looked at every second', async () => {
+  api.rows = async () => [row('a', { state: 'queued' })];
+  await show();
+  await pass(1000);
+  assert.equal(api.asked, 2);
+});
+
+test('a pin is sent with a load, and its absence is no opinion', async () => {
+  api.rows = async () => [row('a', { state: 'loaded' })];
+  api.loads = async id => row(id, { state: 'loaded', pinned: true });
+  await show();
+  await model.pin('a', true);
+  assert.equal(model.state.rows?.[0]?.pinned, true);
+  await model.pin('a', false);
+  await model.load('a');
+  assert.deepEqual(api.pins, [true, false, undefined]);
+});
+
+test('verdicts are asked for one after the other, and only about what is seen', async () => {
+  api.rows = async () => [row('a'), row('b'), row('c')];
+  let answer: () => void = () => undefined;
+  api.estimates = id => new Promise(resolve => (answer = () => resolve(estimate(id))));
+  await show();
+  for (const id of ['a', 'b', 'c']) {
+    model.see(id, true);
+  }
+  model.see('b', false);
+  assert.deepEqual(api.estimated, ['a']);
+  answer();
+  await settle();
+  assert.equal(model.state.verdicts.get('a')?.fits, true);
+  assert.deepEqual(api.estimated, ['a', 'c']);
+  answer();
+  await pass(10_000);
+  assert.deepEqual(api.estimated, ['a', 'c'], 'nothing has changed since');
+});
+
+test('a verdict is asked for again when the memory is used otherwise', async () => {
+  api.rows = async () => [row('a'), row('b')];
+  await show();
+  model.see('a', true);
+  await settle();
+  api.rows = async () => [row('a'), row('b', { state: 'loaded', memory_bytes: 5 })];
+  await pass(2000);
+  assert.deepEqual(api.estimated, ['a', 'a']);
+  api.memory = { total_bytes: 16, available_bytes: 2 };
+  api.estimates = () => Promise.reject(new Unreachable());
+  await pass(2000);
+  assert.deepEqual(api.estimated, ['a', 'a', 'a']);
+  assert.equal(model.state.verdicts.size, 0, 'what is not known is not shown');
 });

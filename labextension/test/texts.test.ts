@@ -3,9 +3,10 @@ import { test } from 'node:test';
 
 import { changes } from '../src/announce';
 import { errorBody, errorTitle, Unreachable } from '../src/errors';
-import { bytes, percent, plural, rate } from '../src/format';
+import { bytes, duration, magnitude, percent, plural, rate } from '../src/format';
 import { snippet } from '../src/snippet';
-import { row } from './fakes';
+import { level, words } from '../src/verdict';
+import { estimate, row } from './fakes';
 
 const plain = (text: string) => text.replaceAll('\u00a0', ' ');
 
@@ -16,6 +17,21 @@ test('bytes', () => {
 
 test('per cent never overstates, and floats do not take one away', () => {
   assert.deepEqual([-1, 0, 0.29, 0.43, 0.999, 1, 7].map(percent), [0, 0, 29, 43, 99, 100, 100]);
+});
+
+test('times and numbers of parameters', () => {
+  assert.deepEqual([-1, 59.6, 700, 6000].map(duration).map(plain), ['0 s', '60 s', '12 min', '2 h']);
+  assert.deepEqual([12, 1_500, 596_049_920, 8_030_261_248].map(magnitude), ['12', '1.5k', '596M', '8.03B']);
+});
+
+test('a verdict says whose place it would take', () => {
+  assert.equal(words(estimate('a')), 'Fits: needs 1 MiB, has 9 MiB');
+  assert.equal(words(estimate('a', { unloads: ['b', 'c'] })), 'Fits: needs 1 MiB, has 9 MiB. Unloads b, c.');
+  const others = [{}, { unloads: ['b'] }, { as_wished: false }, { fits: false, as_wished: false }];
+  assert.deepEqual(
+    others.map(more => level(estimate('a', more))),
+    ['yes', 'changed', 'changed', 'no']
+  );
 });
 
 test('rates and counts', () => {

@@ -113,6 +113,14 @@ def broken(lab: Lab, demo_bytes: bytes) -> Path:
     return path
 
 
+@pytest.fixture
+def strange(lab: Lab, demo_bytes: bytes) -> Path:
+    """The file of a model `strange`: only llama.cpp finds out that it knows no such architecture."""
+    path = lab.server.models / "strange.gguf"
+    path.write_bytes(demo_bytes.replace(b"llama", b"lxama"))
+    return path
+
+
 def keep_evidence(page: Page, lab: Lab, name: str) -> None:
     RESULTS.mkdir(exist_ok=True)
     page.screenshot(path=RESULTS / f"{name}.png")

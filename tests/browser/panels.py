@@ -53,5 +53,6 @@ class Models:
         self.load = root.get_by_role("button", name="Load", exact=True)
         self.unload = root.get_by_role("button", name="Unload", exact=True)
         self.progress = root.locator(".uml-progress")
+        self.fit = root.locator(".uml-fit")
         self.status = root.locator(".uml-status")
         self.error = root.locator(".uml-error")

@@ -57,8 +57,8 @@ def test_what_cannot_be_done_is_refused_in_one_line(lab: Lab) -> None:
     refused = {
         "%uml load nothing": "No model is called 'nothing'. There is: demo, ",
         "%%uml nothing\nHello": "No model is called 'nothing'",
-        "%uml load broken": "llama.cpp cannot load broken",
-        "%%uml broken\nHello": "llama.cpp cannot load broken",
+        "%uml load broken": "cut off",
+        "%%uml broken\nHello": "cut off",
         "%%uml demo\n  \n": "empty",
         f"%%uml demo\n{'How do I load a model? ' * 400}": "context holds",
         "%uml laod demo": "laod",

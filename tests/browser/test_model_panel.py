@@ -38,15 +38,26 @@ def test_load_shows_progress_then_figures_and_unload_gives_the_memory_back(lab: 
     assert lab.server.workers() == []
 
 
-def test_refresh_finds_a_new_file_and_a_broken_one_is_refused_in_one_line(lab: Lab, demo_bytes: bytes) -> None:
+def test_refresh_finds_a_new_file_and_one_that_fails_is_refused_in_one_line(lab: Lab, demo_bytes: bytes) -> None:
     models = open_models(lab)
-    (lab.server.models / "broken.gguf").write_bytes(demo_bytes[: len(demo_bytes) // 2])
-    wait_until(lambda: "broken" in lab.server.get("models").text)
+    (lab.server.models / "strange.gguf").write_bytes(demo_bytes.replace(b"llama", b"lxama"))
+    wait_until(lambda: "strange" in lab.server.get("models").text)
     models.refresh.click()
-    option = models.choice.locator("option", has_text="broken")
+    option = models.choice.locator("option", has_text="strange")
     models.choice.select_option(option.text_content())
     models.load.click()
-    expect(models.error).to_contain_text("cannot load broken")
+    expect(models.error).to_contain_text("strange")
     assert "\n" not in models.error.inner_text().strip()
     expect(models.status).to_contain_text("failed")
     expect(models.load).to_be_enabled()
+
+
+def test_whether_it_fits_is_said_while_the_settings_are_typed(lab: Lab) -> None:
+    models = open_models(lab)
+    expect(models.fit).to_contain_text("Fits: needs")
+    models.root.get_by_text("Options").click()
+    models.root.get_by_label("Context").fill("999999")
+    expect(models.fit).to_contain_text("999999")
+    lab.picture("model-panel-fit", models.root)
+    models.root.get_by_label("Context").fill("512")
+    expect(models.fit).to_contain_text("context 512 tokens")

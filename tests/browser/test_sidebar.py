@@ -59,17 +59,52 @@ def test_what_others_do_shows_within_two_seconds(lab: Lab, demo_bytes: bytes) ->
     expect(sidebar.row("demo", "available")).to_be_visible(timeout=SOON)
 
 
-def test_a_broken_file_says_why_and_retry_works_once_it_is_whole(lab: Lab, broken: Path, demo_bytes: bytes) -> None:
+def test_a_model_that_fails_says_why_and_retry_works_once_its_file_is_good(
+    lab: Lab, strange: Path, demo_bytes: bytes
+) -> None:
     sidebar = lab.sidebar()
-    sidebar.button("broken", "load").click()
-    expect(sidebar.row("broken", "failed")).to_be_visible()
-    expect(sidebar.message("broken")).to_contain_text("llama.cpp cannot load broken")
-    assert str(broken.parent) not in sidebar.root.inner_text()
+    sidebar.button("strange", "load").click()
+    expect(sidebar.row("strange", "failed")).to_be_visible()
+    expect(sidebar.message("strange")).to_contain_text("strange")
+    assert str(strange.parent) not in sidebar.root.inner_text()
     lab.picture("sidebar-failed", sidebar.root)
+    strange.write_bytes(demo_bytes)
+    sidebar.button("strange", "retry").click()
+    expect(sidebar.row("strange", "loaded")).to_be_visible()
+    expect(sidebar.message("strange")).to_have_count(0)
+
+
+def test_what_can_never_be_loaded_stands_folded_at_the_end_with_the_reason(
+    lab: Lab, broken: Path, demo_bytes: bytes
+) -> None:
+    sidebar = lab.sidebar()
+    folded = sidebar.root.locator(".jp-uml-Unloadable")
+    expect(folded.locator("summary")).to_contain_text("1 file cannot be loaded")
+    expect(sidebar.row("broken")).to_have_count(0)
+    reason = folded.locator("[data-uml-unloadable=broken]")
+    expect(reason).to_be_hidden()
+    folded.locator("summary").click()
+    expect(reason).to_contain_text("cut off")
+    lab.picture("sidebar-unloadable", sidebar.root)
     broken.write_bytes(demo_bytes)
-    sidebar.button("broken", "retry").click()
-    expect(sidebar.row("broken", "loaded")).to_be_visible()
-    expect(sidebar.message("broken")).to_have_count(0)
+    expect(sidebar.row("broken", "available")).to_be_visible(timeout=2 * SOON)
+    expect(folded).to_have_count(0)
+
+
+def test_a_row_says_whether_it_fits_and_a_pin_keeps_it_loaded(lab: Lab) -> None:
+    sidebar = lab.sidebar()
+    expect(sidebar.row("demo").locator("[data-uml-fit=yes]")).to_contain_text("Fits: needs")
+    expect(sidebar.button("demo", "pin")).to_have_count(0)  # there is nothing to keep yet
+    sidebar.button("demo", "load").click()
+    pin = sidebar.button("demo", "pin")
+    expect(pin).to_have_attribute("aria-pressed", "false")
+    pin.click()
+    expect(pin).to_have_attribute("aria-pressed", "true")
+    expect(sidebar.row("demo", "loaded")).to_contain_text("never: pinned")
+    assert lab.server.model("demo")["pinned"] is True
+    pin.click()
+    expect(pin).to_have_attribute("aria-pressed", "false")
+    assert lab.server.model("demo")["pinned"] is False
 
 
 def test_a_model_whose_file_is_gone_says_so_until_the_message_is_dismissed(lab: Lab, demo_bytes: bytes) -> None:

@@ -131,6 +131,9 @@ class _Handler(RequestHandler):
     async def post(self, path: str) -> None:
         await self._answer(path)
 
+    async def delete(self, path: str) -> None:
+        await self._answer(path)
+
     def on_connection_close(self) -> None:
         self.stub.hung_up.set()
 

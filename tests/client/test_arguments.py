@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from jupyter_uml.client.arguments import to_messages, to_request, to_tool_fields
+from jupyter_uml.client.arguments import to_hold, to_messages, to_request, to_tool_fields
 from jupyter_uml.errors import InvalidRequest
-from jupyter_uml.types import Grammar, Message, Tool, ToolCall
+from jupyter_uml.types import Grammar, Hold, Message, Tool, ToolCall
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "get_time", "arguments": "{}"}}
 
@@ -43,12 +43,26 @@ def test_options_find_their_place() -> None:
         "reasoning_budget": 3,
         "template_options": {"enable_thinking": False},
         "seed": None,
+        "keep_alive": "1h30m",
     }
     request = to_request("1", "demo", options, prompt="a", suffix="b")
     assert (request.params.temperature, request.params.stop, request.params.logit_bias) == (0, ("x",), ((5, -100),))
     assert request.params.dry_sequence_breakers == ("a",)
     assert (request.priority, request.reasoning_budget, request.prompt, request.suffix) == ("batch", 3, "a", "b")
     assert request.template_options == (("enable_thinking", False),)
+    assert request.hold == Hold(5400.0)
+    assert request.given == {"temperature", "stop", "logit_bias", "dry_sequence_breakers"}
+
+
+def test_how_long_a_model_is_kept() -> None:
+    assert [to_hold(value).keep_alive for value in (None, 0, 1.5, -1, "10m", " 2 h ")] == [None, 0, 1.5, -1, 600, 7200]
+
+
+@pytest.mark.parametrize("wrong", ["", "soon", "10", -2, float("nan"), float("inf"), True, "-1m"])
+def test_how_long_a_model_is_not_kept(wrong: Any) -> None:
+    with pytest.raises(InvalidRequest, match="keep_alive must be") as caught:
+        to_hold(wrong)
+    assert caught.value.param == "keep_alive"
 
 
 class Weather(BaseModel):

@@ -6,12 +6,14 @@ import asyncio
 import inspect
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from jupyter_uml.client import Answer, AsyncUniversalClient, UniversalClient
+from jupyter_uml.client import client as client_module
 from jupyter_uml.client.stream import joined_calls
 from jupyter_uml.errors import AuthenticationFailed, InvalidRequest, ModelNotFound
 from jupyter_uml.types import CallDelta, Message, ToolCall
@@ -101,6 +103,55 @@ def test_log_probabilities_are_part_of_the_answer(place: Place) -> None:
     assert b"".join(token.chosen.piece for token in answer.logprobs).decode() == answer.text
     assert all(token.chosen == token.top[0] and token.chosen.token >= 0 for token in answer.logprobs)
     assert place.client.chat(QUESTION, **GREEDY).logprobs == ()
+
+
+def test_what_a_model_would_take(place: Place) -> None:
+    estimate = place.client.estimate("demo", n_ctx=512, n_parallel=2)
+    assert (estimate.model, estimate.fits, estimate.as_wished) == ("demo", True, True)
+    assert (estimate.settings.n_ctx, estimate.settings.n_parallel) == (512, 2)
+    assert {"weights", "kv_cache"} <= {part.name for part in estimate.parts}
+    assert 512 <= estimate.largest_context <= 1024
+    assert 0 < estimate.needed_bytes < estimate.available_bytes
+    with pytest.raises(ModelNotFound):
+        place.client.estimate("no-such-model")
+
+
+def test_how_long_a_model_stays(place: Place) -> None:
+    client = place.client
+    assert client.load("demo", pin=True, keep_alive="10m", n_threads=1).pinned
+    assert client.load("demo").pinned  # said by nobody, left as it is
+    let_go = client.load("demo", pin=False, keep_alive="10m")
+    assert not let_go.pinned
+    assert let_go.expires_in == pytest.approx(600, abs=5)
+    client.chat(QUESTION, **GREEDY, keep_alive=60)
+    assert client.model("demo").expires_in == pytest.approx(60, abs=5)
+    client.complete("Load", model="demo", max_tokens=1, keep_alive=-1)
+    assert client.model("demo").expires_in is None
+    client.unload("demo")
+
+
+def test_figures_of_the_last_hour(place: Place) -> None:
+    place.client.load("demo", n_threads=1)
+    wait_until(lambda: place.client.history("demo"), 20)
+    latest = place.client.history("demo")[-1]
+    assert latest.memory_bytes > 0
+    assert abs(latest.time - time.time()) < 60
+    with pytest.raises(ModelNotFound):
+        place.client.history("no-such-model")
+
+
+def test_how_fast_a_model_is(place: Place) -> None:
+    speed = place.client.measure("demo")
+    assert speed.model == "demo"
+    assert min(point.tokens_per_second for point in (*speed.prefill, *speed.decode)) > 0
+
+
+def test_a_kernel_says_who_it_is(stub: StubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "own_kernel_id", lambda: "1234-abcd")
+    stub.answer("models", Reply({"models": []}))
+    with UniversalClient(stub.url) as client:
+        client.models()
+    assert [headers["X-Jupyter-Kernel"] for _, _, headers, _ in stub.requests] == ["1234-abcd"]
 
 
 def test_a_fields_error_is_the_same_with_a_server_and_without(place: Place) -> None:
@@ -234,6 +285,8 @@ def test_wrong_settings_are_named(stub: StubServer) -> None:
         ([model_row("a", "available"), model_row("b")], "b"),
         ([model_row("a", "available"), model_row("demo", "available")], "demo"),
         ([model_row("a", "available")], "a"),
+        ([model_row("a", "available", reason="A LoRA adapter."), model_row("b", "available")], "b"),
+        ([model_row("a", reason="A LoRA adapter."), model_row("b", "available"), model_row("c", "loading")], "c"),
     ],
 )
 def test_the_default_model(stub: StubServer, rows: list[dict[str, Any]], chosen: str) -> None:
@@ -251,10 +304,29 @@ def test_the_model_used_last_is_the_default(stub: StubServer) -> None:
     assert [body["model"] for body in stub.asked("v1/chat/completions")] == ["b", "b"]
 
 
-@pytest.mark.parametrize("ids", [[], ["a", "b"]])
-def test_no_default_model(stub: StubServer, ids: list[str]) -> None:
-    stub.answer("models", Reply({"models": [model_row(name, "available") for name in ids]}))
-    with UniversalClient(stub.url) as client, pytest.raises(InvalidRequest, match=", ".join(ids) or "none"):
+def test_the_model_used_last_stays_the_default_when_it_has_been_unloaded_for_want_of_use(stub: StubServer) -> None:
+    stub.answer("models", Reply({"models": [model_row("a"), model_row("b", "available", aliases=["bee"])]}))
+    stub.answer("unload_model", Reply(model_row("bee", "available")))
+    stub.answer("v1/chat/completions", Events(WHOLE_ANSWER))
+    with UniversalClient(stub.url) as client:
+        client.chat("hi", model="bee")
+        assert client.default_model() == "b"
+        client.unload("bee")
+        assert client.default_model() == "a"
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([], "No model was found"),
+        ([model_row("a", "available", reason="Damaged.")], "No model was found that can be loaded"),
+        ([model_row("a", "available"), model_row("b", "available")], "None of the 2 models is loaded.*: a, b\\."),
+        ([model_row(f"m{i}", "available") for i in range(1000)], "None of the 1000 models.*: m0, m1, .* and 992 more"),
+    ],
+)
+def test_no_default_model(stub: StubServer, rows: list[dict[str, Any]], words: str) -> None:
+    stub.answer("models", Reply({"models": rows}))
+    with UniversalClient(stub.url) as client, pytest.raises(InvalidRequest, match=words):
         client.chat("hi")
 
 

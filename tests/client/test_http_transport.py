@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import asdict
 from typing import TypeVar
 
 import pytest
@@ -22,7 +23,7 @@ from jupyter_uml.errors import (
     UmlError,
     WorkerDied,
 )
-from jupyter_uml.types import Chunk, GenerateRequest, LoadSettings, Message, ModelStatus
+from jupyter_uml.types import Chunk, GenerateRequest, Hold, LoadSettings, Message, ModelStatus, Sample
 from tests.client.stub_server import (
     DONE,
     PING,
@@ -85,6 +86,38 @@ def test_load_sends_only_what_is_asked_for(stub: StubServer) -> None:
     row = call(stub, lambda transport: transport.load("demo", LoadSettings(n_ctx=512), wait=False))
     assert row.state == "loading"
     assert stub.asked("load_model") == [{"model": "demo", "n_ctx": 512, "wait": False}]
+
+
+def test_how_long_it_is_to_stay_is_sent_where_somebody_said_so(stub: StubServer) -> None:
+    stub.answer("load_model", Reply(model_row()))
+    call(stub, lambda transport: transport.load("demo", LoadSettings(), hold=Hold(600.0), pin=False))
+    assert stub.asked("load_model") == [{"model": "demo", "wait": True, "keep_alive": 600.0, "pin": False}]
+
+
+def test_every_request_says_which_kernel_asks(stub: StubServer) -> None:
+    stub.answer("v1/chat/completions", Events(WHOLE_ANSWER))
+    stub.answer("models", Reply({"models": []}))
+
+    async def main(kernel: str | None) -> None:
+        transport = HTTPTransport(stub.url, kernel=kernel)
+        await transport.models()
+        await collect(transport)
+        await transport.aclose()
+
+    asyncio.run(main("1234-abcd"))
+    assert [headers["X-Jupyter-Kernel"] for _, _, headers, _ in stub.requests] == ["1234-abcd"] * 2
+    stub.requests.clear()
+    asyncio.run(main(None))
+    assert not any("X-Jupyter-Kernel" in headers for _, _, headers, _ in stub.requests)
+
+
+def test_figures_of_the_last_hour_are_samples(stub: StubServer) -> None:
+    samples = [asdict(Sample(1.5, 10)), asdict(Sample(3.5, 20, tokens_per_second=7.0, first_token=0.2))]
+    stub.answer("models/a/b/history", Reply({"model": "a/b", "samples": samples}))
+    assert call(stub, lambda transport: transport.history("a/b")) == [
+        Sample(1.5, 10),
+        Sample(3.5, 20, tokens_per_second=7.0, first_token=0.2),
+    ]
 
 
 def test_ids_with_slashes_stay_one_path(stub: StubServer) -> None:

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Iterator
 import pytest
 
 from jupyter_uml.client import UniversalClient
-from jupyter_uml.client.loop_thread import LoopThread
+from jupyter_uml.client.loop_thread import Job, LoopThread
 from tests.client.stub_server import Reply, StubServer
 
 
@@ -73,6 +73,23 @@ def test_a_job_can_be_cancelled(thread: LoopThread) -> None:
     assert ended.is_set()
     with pytest.raises(asyncio.CancelledError):
         job.result()
+
+
+def test_a_job_that_is_cancelled_before_it_begins_is_over(thread: LoopThread) -> None:
+    began = threading.Event()
+
+    async def work() -> None:
+        began.set()
+
+    async def start_and_cancel() -> Job[None]:
+        job = thread.start(work())
+        job.cancel()
+        return job
+
+    job = thread.run(start_and_cancel())
+    job.wait(5)
+    assert isinstance(job.future.exception(0), asyncio.CancelledError)
+    assert not began.is_set()
 
 
 def test_leaving_an_iteration_closes_its_source(thread: LoopThread) -> None:

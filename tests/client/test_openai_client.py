@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from jupyter_uml.client import OpenAICompatibleClient
+from jupyter_uml.client import OpenAICompatibleClient, openai_client
 from jupyter_uml.client.openai_client import OpenAIMissing
 from tests.conftest import Server
 
@@ -31,6 +31,13 @@ def test_it_finds_the_server(server: Server, monkeypatch: pytest.MonkeyPatch) ->
 def test_options_go_to_the_sdk(server: Server) -> None:
     with OpenAICompatibleClient(server.url, server.token, max_retries=7, timeout=3) as openai:
         assert (openai.max_retries, openai.timeout) == (7, 3)
+
+
+def test_a_kernel_says_who_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openai_client, "own_kernel_id", lambda: "1234-abcd")
+    with OpenAICompatibleClient("http://127.0.0.1:1/uml", default_headers={"X-Own": "1"}) as openai:
+        assert openai.default_headers["X-Jupyter-Kernel"] == "1234-abcd"
+        assert openai.default_headers["X-Own"] == "1"
 
 
 def test_without_the_package_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from jupyter_uml.protocol.endpoint import Caller
 from jupyter_uml.protocol.openai import messages as chat_messages
 from jupyter_uml.protocol.openai.chat import ChatCompletionBody
 from jupyter_uml.protocol.openai.completions import TextCompletionBody
-from jupyter_uml.types import IMAGE_MARK, GenerateRequest, Grammar, Message, SamplingParams, Tool, ToolCall
+from jupyter_uml.types import IMAGE_MARK, GenerateRequest, Grammar, Hold, Message, SamplingParams, Tool, ToolCall
 
 
 def _png() -> bytes:
@@ -59,6 +59,8 @@ CHAT = GenerateRequest(
     reasoning_effort="low",
     reasoning_budget=5,
     template_options=(("enable_thinking", False), ("style", "x")),
+    hold=Hold(600.0),
+    given=frozenset({"temperature"}),
 )
 TEXT = GenerateRequest("0" * 24, "demo", prompt=(1, 2, 3), suffix="end", params=PARAMS, principal="me")
 
@@ -116,6 +118,16 @@ def test_what_is_left_at_its_default_stays_out() -> None:
         "stream_options": {"include_usage": True},
         "messages": [{"role": "user", "content": "hi"}],
     }
+
+
+def test_a_default_that_was_asked_for_is_sent() -> None:
+    """Else a profile's own value would take its place."""
+    params = SamplingParams(presence_penalty=0.0)
+    request = GenerateRequest("r1", "demo", prompt="x", params=params, given=frozenset({"presence_penalty", "seed"}))
+    body = request_body(request)
+    assert body["presence_penalty"] == 0.0
+    assert "seed" not in body
+    assert "presence_penalty" in (as_the_server_reads(request).given or ())
 
 
 def test_a_prompt_without_a_limit_ends_at_the_context() -> None:

@@ -28,7 +28,7 @@ def make_engine(
     path: Path | None = None, store: StateStore | None = None, worth_disk_seconds: float = 0.5, **settings: int
 ) -> Engine:
     model = Model(spec(path, **settings))
-    return Engine(model, model.fit(model.spec.settings, None), store, worth_disk_seconds)
+    return Engine(model, model.settings(model.spec.settings), store, worth_disk_seconds)
 
 
 def endless_file(folder: Path) -> Path:

@@ -15,7 +15,7 @@ from tests.engine.engines import spec, story
 @pytest.fixture
 def context() -> Iterator[Context]:
     model = Model(spec(n_parallel=6, n_ctx=256))
-    context = Context(model, model.fit(model.spec.settings, None))
+    context = Context(model, model.settings(model.spec.settings))
     yield context
     context.close()
     model.close()

@@ -11,7 +11,7 @@ import pytest
 
 from jupyter_uml.engine.engine import Engine, Failure
 from jupyter_uml.engine.model import Model
-from jupyter_uml.errors import ContextLengthExceeded, EngineError, InsufficientMemory, InvalidRequest, ModelLoadFailed
+from jupyter_uml.errors import ContextLengthExceeded, EngineError, InvalidRequest, ModelLoadFailed
 from jupyter_uml.types import Chunk, GenerateRequest, LoadSettings, Message, ModelSpec, SamplingParams
 from tests.conftest import endless_model
 from tests.engine.engines import GREEDY, QUESTIONS, answer, chat, make_engine, run, spec, text
@@ -270,22 +270,11 @@ def test_a_begin_marker_that_only_the_template_writes_is_kept(monkeypatch: pytes
     engine.close()
 
 
-def test_a_context_beyond_the_models_own_is_refused() -> None:
+def test_what_is_not_asked_for_is_as_usual_and_contexts_are_whole_units() -> None:
     model = Model(spec())
-    with pytest.raises(InvalidRequest, match="1024"):
-        model.fit(LoadSettings(n_ctx=4096), None)
-    model.close()
-
-
-def test_a_context_shrinks_to_the_memory_there_is_unless_it_was_asked_for() -> None:
-    model = Model(spec())
-    enough = model.info.size_bytes + model.kv_bytes(1024, 4, "f16") + (128 << 20)
-    assert model.fit(LoadSettings(), enough).n_ctx == 1024
-    assert model.fit(LoadSettings(), enough - 1).n_ctx == 512
-    with pytest.raises(InsufficientMemory) as caught:
-        model.fit(LoadSettings(n_ctx=1024), enough - 1)
-    assert caught.value.details["needed_bytes"] == enough
-    assert caught.value.details["available_bytes"] == enough - 1
+    usual = model.settings(LoadSettings())
+    assert (usual.n_ctx, usual.n_parallel, usual.n_threads, usual.kv_type) == (1024, 4, 1, "f16")
+    assert model.settings(LoadSettings(n_ctx=300, n_batch=64)) == replace(usual, n_ctx=512, n_batch=64)
     model.close()
 
 

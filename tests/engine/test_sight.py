@@ -41,7 +41,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         projector = next(tmp_path.glob(f"mmproj-{path.stem}*"))
         settings = {"n_threads": 1, "n_ctx": 512, "n_parallel": 2, **settings}
         model = Model(ModelSpec("tiny", str(path), LoadSettings(**settings), projector_path=str(projector)))
-        engines.append(engine := Engine(model, model.fit(model.spec.settings, None), store, worth_disk_seconds=0.0))
+        engines.append(engine := Engine(model, model.settings(model.spec.settings), store, worth_disk_seconds=0.0))
         return engine
 
     yield start
@@ -330,7 +330,7 @@ def test_a_projector_that_does_not_fit_leaves_a_model_that_reads(tmp_path: Path)
     path = vision_models.llava(tmp_path)
     other = vision_models.projector(tmp_path / "mmproj-other.gguf", "mlp", side=56, seed=1, width=128)
     model = Model(ModelSpec("tiny", str(path), LoadSettings(n_threads=1), projector_path=str(other)))
-    engine = Engine(model, model.fit(model.spec.settings, None))
+    engine = Engine(model, model.settings(model.spec.settings))
     assert not engine.info.can_see
     assert answer(engine, chat("Hello", SHORT))
     with pytest.raises(InvalidRequest, match=r"cannot see images\. The projector of tiny cannot be loaded: .*mismatch"):

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from jupyter_uml.client import Answer
+from jupyter_uml.client import Answer, PullProgress
 from jupyter_uml.kernel import figures, tables
-from jupyter_uml.types import EffectiveSettings, ModelStatus, Timings, ToolCall, Usage
+from jupyter_uml.types import (
+    EffectiveSettings,
+    MemoryEstimate,
+    MemoryPart,
+    ModelFacts,
+    ModelStatus,
+    Timings,
+    ToolCall,
+    Usage,
+)
 
 ROW = ModelStatus("demo", "available", 6_170_976, "demo")
 LOADED = ModelStatus(
@@ -63,20 +74,103 @@ def test_a_cut_says_why() -> None:
     assert figures.ending(answer("stop", "END")) == "ended by 'END'"
 
 
+@pytest.mark.parametrize(
+    ("value", "text"), [(-1, "0 s"), (4.4, "4 s"), (100, "2 min"), (720, "12 min"), (5999, "2 h"), (86400, "24 h")]
+)
+def test_durations(value: float, text: str) -> None:
+    assert figures.duration(value) == text
+
+
+def test_lengths_and_numbers_of_parameters() -> None:
+    assert [figures.tokens(count) for count in (512, 8192, 131072)] == ["512", "8k", "128k"]
+    counts = (0, 12, 1_500, 596_049_920, 8_030_261_248)
+    assert [figures.parameters(count) for count in counts] == ["", "12", "1.5k", "596M", "8.03B"]
+
+
+def test_how_long_a_model_stays() -> None:
+    rows = [ROW, replace(LOADED, expires_in=720.0), replace(LOADED, kernels=2), replace(LOADED, pinned=True, kernels=1)]
+    assert [figures.stay_note(row) for row in rows] == ["", "in 12 min", "held by 2 notebooks", "pinned"]
+    assert figures.loaded_note(rows[1]).endswith("unloads in 12 min without use")
+
+
+def test_a_model_that_waits_for_memory_says_for_how_much() -> None:
+    row = replace(ROW, state="queued", estimated_bytes=3 << 30)
+    assert figures.waiting_note(row) == "demo needs 3 GiB and waits for memory, until other models have answered …"
+
+
+PULL = PullProgress("pull_1", "o/r:Q4_K_M", "downloading", 1 << 30, 4 << 30, 5 << 20, 614.0)
+
+
+def test_a_pull_says_what_is_coming_and_how_far_it_is() -> None:
+    assert figures.pull_heading(PULL) == "Looking for o/r:Q4_K_M on the hub …"
+    two = replace(PULL, files=("r-Q4_K_M.gguf", "mmproj.gguf"), why="It was asked for.")
+    assert figures.pull_heading(two) == "o/r:Q4_K_M: r-Q4_K_M.gguf and 1 more file. It was asked for."
+    assert figures.pull_note(PULL) == "25% of 4 GiB · 5 MiB/s · 10 min left"
+    assert figures.pull_note(replace(PULL, state="verifying")) == "25% of 4 GiB · checking what came"
+    assert figures.pull_note(PullProgress("", "o/r")) == ""
+    assert figures.pulled_note(replace(PULL, model="r-Q4_K_M")) == "r-Q4_K_M is here · 4 GiB"
+
+
 def test_tables_in_html_are_escaped() -> None:
-    html = tables.to_html(tables.status_columns([LOADED]), "a < b")
+    html = tables.to_html(tables.status_table([LOADED], "a < b"))
     assert "<b>" not in html
     assert "&lt;b&gt;" in html
     assert "a &lt; b" in html
 
 
 def test_tables_in_text_are_aligned() -> None:
-    text = tables.to_text(tables.models_columns([ROW, LOADED]), "note")
+    text = tables.to_text(tables.models_table([ROW, LOADED]))
     assert text.splitlines() == [
         "Model  State          Size  Context  From",
-        "demo   available  5.89 MiB           demo",
         "<b>    loaded         10 B     1024  folder",
-        "note",
+        "demo   available  5.89 MiB           demo",
+    ]
+
+
+def test_the_list_of_models_tells_what_is_known_of_them() -> None:
+    facts = ModelFacts("model", "llama", 8_030_261_248, "Q4_K_M", n_ctx_train=131072)
+    big = replace(ROW, id="big", facts=facts, aliases=("large", "b"))
+    profile = replace(ROW, id="brief", source="profile", base="big", state="queued")
+    text = tables.to_text(tables.models_table([big, profile, replace(LOADED, id="x", pinned=True)]))
+    assert text.splitlines() == [
+        "Model  State      Unloads      Size  Parameters  Quantisation     Context  From            Also called",
+        "brief  queued              5.89 MiB                                        profile of big",
+        "x      loaded     pinned       10 B                                  1024  folder",
+        "big    available           5.89 MiB       8.03B  Q4_K_M        up to 128k  demo            large, b",
+    ]
+
+
+def test_what_cannot_be_loaded_is_folded_away_at_the_end() -> None:
+    broken = [replace(ROW, id=f"broken-{i}", reason=f"Damaged at <{i}>.") for i in range(30)]
+    table = tables.models_table([*broken, ROW])
+    assert tables.to_text(table).splitlines()[1:] == [
+        "demo   available  5.89 MiB           demo",
+        "30 cannot be loaded; `%uml models --all` says why",
+    ]
+    html = tables.to_html(table)
+    assert html.index(">demo<") < html.index("<details") < html.index("Damaged at &lt;7&gt;.")
+    assert " open>" not in html
+    unfolded = tables.models_table([*broken, ROW], unfold=True)
+    assert "Damaged at <29>." in tables.to_text(unfolded)
+    assert " open>" in tables.to_html(unfolded)
+
+
+def test_an_estimate_shows_what_the_memory_is_for() -> None:
+    parts = (
+        MemoryPart("weights", 100 << 20, 900 << 20),
+        MemoryPart("repacked", 1 << 20),
+        MemoryPart("kv_cache", 0),
+        MemoryPart("cache", 1 << 30),
+    )
+    settings = EffectiveSettings(8192, 4, 2, 20, "q8_0")
+    verdict = "fits with 8k context: else it needs 3 GiB, has 2 GiB"
+    estimate = MemoryEstimate("big", verdict, True, False, settings, 3 << 30, 2 << 30, 9216, parts, ("demo",))
+    assert tables.to_text(tables.estimate_table(estimate)).splitlines() == [
+        f"big {verdict}",
+        "What for   Memory  On the GPU",
+        "Weights   101 MiB     900 MiB",
+        "Together  101 MiB     900 MiB",
+        "context 8192 tokens, 4 at a time, q8_0 KV cache · largest context 9216 tokens · demo would be unloaded",
     ]
 
 

@@ -12,7 +12,15 @@ import pytest
 from jupyter_uml.client import AsyncStream, AsyncUniversalClient, UniversalClient
 from jupyter_uml.errors import InsufficientMemory, WorkerDied
 from jupyter_uml.kernel import follow
-from jupyter_uml.kernel.follow import BYTES_PER_SECOND, FRAME_SECONDS, Pace, watch_answer, watch_load, watch_models
+from jupyter_uml.kernel.follow import (
+    BYTES_PER_SECOND,
+    FRAME_SECONDS,
+    Pace,
+    paced,
+    watch_answer,
+    watch_load,
+    watch_models,
+)
 from jupyter_uml.types import CallDelta, Chunk, GenerateRequest, ModelStatus
 from tests.client.stub_server import Reply, StubServer, model_row
 
@@ -174,7 +182,64 @@ def test_a_load_that_fails(stub: StubServer, stub_client: UniversalClient) -> No
 def test_models_are_asked_for_again_only_while_something_goes_on(
     stub: StubServer, stub_client: UniversalClient
 ) -> None:
-    states = [[model_row(state="loading")], [model_row(active=1)], [model_row()]]
+    states = [[model_row(state="queued")], [model_row(state="loading")], [model_row(active=1)], [model_row()]]
     stub.answer("models", *(Reply({"models": rows}) for rows in states))
     seen = list(stub_client.background.iterate(watch_models(stub_client.aio, interval=0.01)))
-    assert [(row.state, row.active) for (row,) in seen] == [("loading", 0), ("loaded", 1), ("loaded", 0)]
+    assert [(row.state, row.active) for (row,) in seen] == [("queued", 0), ("loading", 0), ("loaded", 1), ("loaded", 0)]
+
+
+# --- at a pace ---------------------------------------------------------------------------------
+
+
+def test_of_many_items_the_first_and_the_last_are_shown() -> None:
+    async def burst() -> AsyncGenerator[int, None]:
+        for number in range(1000):
+            yield number
+            await asyncio.sleep(0)
+
+    async def main() -> list[int]:
+        return [item async for item in paced(burst(), interval=0.2)]
+
+    shown = asyncio.run(main())
+    assert shown[-1] == 999
+    assert len(shown) <= 3
+
+
+def test_an_item_after_which_nothing_comes_is_shown_all_the_same() -> None:
+    seen = asyncio.Event()
+
+    async def stalls() -> AsyncGenerator[str, None]:
+        yield "first"
+        yield "waits"
+        await seen.wait()
+
+    async def main() -> list[str]:
+        shown = []
+        async for item in paced(stalls(), interval=0.01):
+            shown.append(item)
+            if item == "waits":
+                seen.set()
+        return shown
+
+    assert asyncio.run(main())[-1] == "waits"
+
+
+def test_what_came_before_a_failure_is_shown_and_leaving_closes() -> None:
+    closed = []
+
+    async def fails() -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+            raise WorkerDied("gone")
+        finally:
+            closed.append(True)
+
+    shown: list[int] = []
+
+    async def main() -> None:
+        async for item in paced(fails(), interval=0):
+            shown.append(item)
+
+    with pytest.raises(WorkerDied):
+        asyncio.run(main())
+    assert (shown, closed) == ([1], [True])

@@ -11,6 +11,7 @@ from IPython.utils.capture import capture_output
 
 from jupyter_uml.client import UniversalClient
 from jupyter_uml.kernel import magics
+from jupyter_uml.kernel.cell_view import TerminalView
 from jupyter_uml.kernel.magics import register
 from tests.client.stub_server import DONE, Events, Reply, StubServer, delta, event, finish, model_row, usage
 from tests.conftest import Server, wait_until
@@ -46,6 +47,43 @@ def test_load_ask_unload(kernel: Kernel, server: Server) -> None:
     assert "in the Jupyter server" in status.text
     assert "demo is unloaded" in kernel.run("%uml unload demo").text
     assert server.model()["state"] == "available"
+
+
+def test_estimate_tells_whether_it_fits_and_what_for(kernel: Kernel, server: Server) -> None:
+    shown = kernel.run("%uml estimate demo --n-ctx 512 --n-parallel 2")
+    assert shown.status == "ok", shown.errors
+    assert "demo fits" in shown.text
+    assert "Weights" in shown.text
+    assert "context 512 tokens, 2 at a time" in shown.text
+    assert "<table" in shown.html
+    refused = kernel.run("%uml estimate no-such-model")
+    assert "No model is called 'no-such-model'" in refused.errors[0]
+
+
+def test_a_pinned_model_says_so_until_it_is_let_go(kernel: Kernel, server: Server) -> None:
+    pinned = kernel.run("%uml pin demo")
+    assert pinned.status == "ok", pinned.errors
+    assert "demo is loaded" in pinned.text
+    assert pinned.text.endswith("pinned")
+    assert server.model()["pinned"] is True
+    assert "pinned" in kernel.run("%uml status").text
+    assert "demo is not pinned" in kernel.run("%uml unpin demo").text
+    assert server.model()["pinned"] is False
+    kernel.run("%uml unload demo")
+    assert "demo is not pinned" in kernel.run("%uml unpin demo").text
+    assert server.model()["state"] == "available"  # letting go of what is not loaded loads nothing
+
+
+def test_how_long_a_model_stays_is_shown(kernel: Kernel, server: Server) -> None:
+    kernel.run("%uml unload demo")
+    loaded = kernel.run("%uml load demo --keep-alive 10m")
+    assert loaded.status == "ok", loaded.errors
+    assert "unloads in 10 min" in loaded.text
+    assert "in 10 min" in kernel.run("%uml models").text
+    answer = kernel.run("%%uml demo --max-tokens 2 --keep-alive -1\nhi")
+    assert answer.status == "ok", answer.errors
+    assert server.model()["expires_in"] is None
+    kernel.run("%uml unload demo")
 
 
 def test_the_answer_is_the_clients(kernel: Kernel, client: UniversalClient) -> None:
@@ -152,6 +190,70 @@ def test_a_terminal_shows_reasoning_and_calls(shell: InteractiveShell, stub: Stu
     with capture_output() as captured:
         shell.run_cell("%%uml demo\nhi")
     assert 'Hm.\n\nI look.\n→ f {"a": 1}\n[demo · first token 100 ms · waits for f]\n' in captured.stdout
+
+
+FOUND = {
+    "id": "pull_1",
+    "model": "o/r",
+    "commit": "c",
+    "quantisation": "Q4_K_M",
+    "files": ["r-Q4_K_M.gguf"],
+    "size_bytes": 4 << 30,
+    "why": "It fits this machine.",
+}
+CAME = {
+    "doing": "downloading",
+    "file": "r-Q4_K_M.gguf",
+    "bytes": 1 << 30,
+    "total_bytes": 4 << 30,
+    "bytes_per_second": 5 << 20,
+    "seconds_left": 614.0,
+}
+PULLED = {"id": "pull_1", "model": "r-Q4_K_M", "commit": "c", "size_bytes": 4 << 30}
+
+
+def test_a_pull_says_what_comes_and_why_and_what_to_load(shell: InteractiveShell, stub: StubServer) -> None:
+    stub.answer("pull", Events([event(FOUND, "found"), event(CAME, "progress"), event(PULLED, "done")]))
+    with capture_output() as captured:
+        assert shell.run_cell("%uml pull o/r").success
+    assert "o/r: r-Q4_K_M.gguf. It fits this machine.\n" in captured.stdout
+    assert captured.stdout.endswith("r-Q4_K_M is here · 4 GiB · `%uml load r-Q4_K_M` loads it\n")
+
+
+def test_interrupting_a_pull_ends_only_the_following(
+    shell: InteractiveShell, stub: StubServer, stub_client: UniversalClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TerminalView, "progress", interrupted)
+    stub.answer("pull", Events([event(FOUND, "found"), stub.until(threading.Event())]))
+    with capture_output() as captured:
+        assert not shell.run_cell("%uml pull o/r").success
+    assert "The download goes on in the Jupyter server" in captured.stdout
+    assert "`%uml pull o/r --stop` ends it" in captured.stdout
+
+
+def test_a_pull_is_stopped_by_its_name(shell: InteractiveShell, stub: StubServer) -> None:
+    stub.answer("pull", Reply({"pulls": [{"id": "pull_1", "model": "o/r", "found": None, "progress": CAME}]}))
+    stub.answer("pull/pull_1", Reply({"id": "pull_1", "model": "o/r", "found": None, "progress": CAME}))
+    with capture_output() as captured:
+        assert shell.run_cell("%uml pull o/r --stop").success
+        assert not shell.run_cell("%uml pull o/other --stop").success
+    assert "The pull of o/r is ended. What has come is kept" in captured.stdout
+    assert "No pull of 'o/other' is running" in captured.stdout
+    assert [(method, path) for method, path, *_ in stub.requests if method == "DELETE"] == [("DELETE", "pull/pull_1")]
+
+
+def test_what_cannot_be_loaded_is_told_when_asked_for(shell: InteractiveShell, stub: StubServer) -> None:
+    broken = model_row("broken", "available", reason="The file is cut off.")
+    stub.answer("models", Reply({"models": [broken, model_row()]}))
+    with capture_output() as captured:
+        shell.run_cell("%uml models")
+        assert "1 cannot be loaded" in captured.stdout
+        assert "cut off" not in captured.stdout
+        shell.run_cell("%uml models --all")
+    assert "The file is cut off." in captured.stdout
 
 
 def test_a_model_that_calls_for_ever_is_stopped(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_uml.errors import InvalidRequest
-from jupyter_uml.kernel.options import HELP, parse_cell, parse_line
+from jupyter_uml.kernel.options import HELP, VERBS, parse_cell, parse_line
 
 
 def test_load() -> None:
@@ -14,7 +14,25 @@ def test_load() -> None:
     assert (options.kv_type, options.n_threads, options.n_parallel) == ("q8_0", None, None)
 
 
+def test_how_long_a_model_stays() -> None:
+    for text, seconds in (("10m", 600), ("90", 90), ("-1", -1), ("0", 0), ("1h30m", 5400)):
+        assert parse_line(f"load demo --keep-alive {text}").keep_alive == seconds
+        assert parse_cell(f"demo --keep-alive {text}").keep_alive == seconds
+    options = parse_line("load demo")
+    assert (options.keep_alive, options.pin) == (None, None)
+    assert parse_line("load demo --pin").pin is True
+
+
+def test_an_estimate_takes_the_settings_of_a_load() -> None:
+    options = parse_line("estimate demo --n-ctx 8192 --n-batch 256 --kv-type q4_0")
+    assert (options.model, options.n_ctx, options.n_batch, options.kv_type) == ("demo", 8192, 256, "q4_0")
+
+
 def test_the_others() -> None:
+    assert parse_line("models").all is False
+    assert parse_line("models --all").all is True
+    assert [parse_line(f"{verb} demo").model for verb in ("pin", "unpin", "pull")] == ["demo"] * 3
+    assert parse_line("pull o/r:Q8_0 --stop").stop is True
     assert parse_line("").verb is None
     assert parse_line("models").verb == "models"
     assert parse_line("status").verb == "status"
@@ -38,6 +56,10 @@ def test_a_cell() -> None:
         ("load demo --kv-type f64", "f16"),
         ("load demo --n-c 3", "--n-c"),
         ("models demo", "demo"),
+        ("load demo --keep-alive soon", "must be seconds, .*, not 'soon'"),
+        ("load demo --keep-alive -3", "must be seconds"),
+        ("estimate demo --pin", "--pin"),
+        ("pull", "OWNER/REPO"),
         ('load "demo', "quotation mark"),
     ],
 )
@@ -60,6 +82,7 @@ def test_the_help_fits_a_screen() -> None:
     assert max(map(len, lines)) <= 120
     for option in ("n-ctx", "n-parallel", "n-threads", "n-gpu-layers", "kv-type", "force", "system", "max-tokens"):
         assert f"--{option}" in HELP
+    assert all(f"%uml {verb}" in HELP for verb in VERBS if verb != "help")
 
 
 @pytest.mark.parametrize(("line", "said"), [("laod demo", "Did you mean `%uml load`"), ("xyzzy", "lists the commands")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from jupyter_uml.client import UniversalClient
 from jupyter_uml.kernel.chat_panel import ChatPanel
 from jupyter_uml.kernel.model_panel import ModelPanel
+from jupyter_uml.types import EffectiveSettings
 from tests.client.stub_server import DONE, Events, Reply, StubServer, delta, event, finish, model_row, usage
 from tests.conftest import Server, wait_until
 
@@ -246,3 +248,91 @@ def test_a_panel_follows_what_others_begin(stub: StubServer, stub_client: Univer
     stub.answer(CHAT, answering(delta("hi")))
     ChatPanel("demo", client=stub_client).send("hello")
     wait_until(lambda: "loaded" in panel._status.value)
+
+
+def estimate(verdict: str, **more: Any) -> dict[str, Any]:
+    settings = asdict(EffectiveSettings(4096, 4, 1, 0, "f16"))
+    figures = {"needed_bytes": 2, "available_bytes": 1, "largest_context": 8192}
+    return {
+        "model": "demo",
+        "verdict": verdict,
+        "fits": True,
+        "as_wished": True,
+        "settings": settings,
+        **figures,
+        **more,
+    }
+
+
+@pytest.fixture
+def unloaded(stub: StubServer, stub_client: UniversalClient) -> ModelPanel:
+    stub.answer("health", Reply({}))
+    rows = [model_row(state="available"), model_row("b", "available"), model_row("bad", reason="It is damaged.")]
+    stub.answer("models", Reply({"models": rows}))
+    stub.answer("estimate", Reply(estimate("fits: needs 1 GiB, has 2 GiB")))
+    panel = ModelPanel(client=stub_client)
+    panel.wait()
+    return panel
+
+
+def test_whether_it_fits_is_said_before_it_is_loaded(unloaded: ModelPanel, stub: StubServer) -> None:
+    wait_until(lambda: "Fits: needs 1 GiB, has 2 GiB" in unloaded._fit.html.value)
+    assert "largest context 8192 tokens" in unloaded._fit.html.value
+    stub.answer("estimate", Reply(estimate("does not fit: needs 3 GiB, has 2 GiB", fits=False)))
+    before = len(stub.asked("estimate"))
+    for text in ("8", "80", "8000"):  # as it is typed
+        unloaded._options._fields["n_ctx"].value = text
+    wait_until(lambda: "Does not fit: needs 3 GiB, has 2 GiB" in unloaded._fit.html.value)
+    assert stub.asked("estimate")[before:] == [{"model": "demo", "n_ctx": 8000}]
+    unloaded.model = "b"
+    assert unloaded._fit.html.value == ""  # not the other one's
+    wait_until(lambda: stub.asked("estimate")[-1]["model"] == "b")
+    unloaded._options._fields["n_ctx"].value = "many"
+    assert "is not a whole number" in unloaded._fit.html.value
+
+
+def test_what_cannot_be_loaded_cannot_be_chosen(unloaded: ModelPanel) -> None:
+    assert [model for _, model in unloaded._choice.options] == ["demo", "b"]
+
+
+def test_how_long_it_is_to_stay_goes_with_the_load(unloaded: ModelPanel, stub: StubServer) -> None:
+    stub.answer("load_model", Reply(model_row()))
+    for text in ("10m", "90"):
+        unloaded._options._keep_alive.value = text
+        unloaded.load()
+        unloaded.wait()
+    assert [body["keep_alive"] for body in stub.asked("load_model")] == [600, 90]
+    unloaded._options._keep_alive.value = "soon"
+    unloaded.load()
+    unloaded.wait()
+    assert "keep_alive must be" in unloaded._error.value
+
+
+def test_a_model_that_waits_for_memory_can_be_called_off(stub: StubServer, stub_client: UniversalClient) -> None:
+    gate = threading.Event()
+    stub.answer("health", Reply({}))
+    stub.answer("models", Reply({"models": [model_row(state="available")]}))
+    stub.answer("models/demo", Reply(model_row(state="queued", estimated_bytes=3 << 30)))
+    stub.answer("load_model", Reply(model_row()))
+    stub.hold("load_model", gate)
+    panel = ModelPanel(client=stub_client)
+    panel.wait()
+    panel.load()
+    wait_until(lambda: "needs 3 GiB and waits for memory" in panel._progress_label.value)
+    assert (panel._unload_button.description, panel._unload_button.disabled) == ("Cancel", False)
+    gate.set()
+    panel.wait()
+
+
+def test_pin_and_let_go(models: ModelPanel, server: Server) -> None:
+    models.pin()
+    models.wait()
+    assert server.model()["pinned"] is True
+    assert "uml-pinned" in models._pin_button._dom_classes
+    assert "pinned" in models._status.value
+    models.pin()
+    models.wait()
+    assert server.model()["pinned"] is False
+    assert "uml-pinned" not in models._pin_button._dom_classes
+    models.unload()
+    models.wait()

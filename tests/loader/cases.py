@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from jupyter_uml.loader import Catalog, UniversalLoader
+from jupyter_uml.loader.handle import EngineHandle
 from jupyter_uml.types import Chunk, GenerateRequest, Message, SamplingParams
 from tests.conftest import is_worker
 
@@ -44,6 +45,11 @@ async def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> No
 
 
 async def collect(loader: UniversalLoader, what: GenerateRequest) -> list[Chunk]:
-    engine = await loader.engine(what.model)
-    async with aclosing(engine.submit(what)) as chunks:
+    async with loader.use(what.model) as engine, aclosing(engine.submit(what)) as chunks:
         return [chunk async for chunk in chunks]
+
+
+async def engine_of(loader: UniversalLoader, model: str) -> EngineHandle:
+    """To be looked at: nothing keeps it from being unloaded."""
+    async with loader.use(model) as engine:
+        return engine

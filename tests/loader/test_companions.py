@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_uml.errors import ModelLoadFailed, ModelNotFound
+from jupyter_uml.errors import InvalidRequest, ModelLoadFailed
 from jupyter_uml.types import LoadSettings, Lora, SamplingParams
 from tests.engine import tiny_models
 from tests.loader.cases import collect, loader_over, request
@@ -38,11 +38,15 @@ async def test_an_adapter_changes_the_answer_and_another_scale_is_another_load(t
         assert len(pids) == 2
 
 
-@pytest.mark.parametrize("settings", [LoadSettings(draft_model="nobody"), LoadSettings(lora=(Lora("nobody"),))])
-async def test_an_unknown_companion_is_named(settings: LoadSettings) -> None:
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [(LoadSettings(draft_model="nobody"), "draft_model"), (LoadSettings(lora=(Lora("nobody"),)), "lora")],
+)
+async def test_an_unknown_companion_is_named(settings: LoadSettings, field: str) -> None:
     async with loader_over() as loader:
-        with pytest.raises(ModelNotFound, match="nobody"):
+        with pytest.raises(InvalidRequest, match="nobody") as caught:
             await loader.load("demo", settings)
+        assert caught.value.param == field
 
 
 async def test_a_companion_that_does_not_fit_is_refused(tmp_path: Path) -> None:
@@ -50,7 +54,7 @@ async def test_a_companion_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     async with loader_over(tmp_path) as loader:
         with pytest.raises(ModelLoadFailed):
             await loader.load("demo", LoadSettings(lora=(Lora("style"),)))
-        with pytest.raises(ModelLoadFailed):
+        with pytest.raises(InvalidRequest, match="adapter"):
             await loader.load("demo", LoadSettings(draft_model="style"))
         await loader.load("demo", LoadSettings(n_threads=1))
         assert (await collect(loader, request(params=TOLD)))[-1].finish_reason == "stop"

@@ -21,11 +21,14 @@ from jupyter_uml.errors import (
     UmlError,
     WorkerDied,
 )
+from jupyter_uml.loader import Catalog, UniversalLoader
 from jupyter_uml.loader import handle as handle_module
-from jupyter_uml.loader import loader as loader_module
+from jupyter_uml.loader.lifecycle import crashes
+from jupyter_uml.loader.memory.ledger import Ledger
+from jupyter_uml.loader.memory.planner import Planner
 from jupyter_uml.loader.process import WorkerProcess
 from jupyter_uml.types import GenerateRequest, SamplingParams
-from tests.loader.cases import collect, endless, eventually, loader_over, own_workers, request
+from tests.loader.cases import collect, endless, engine_of, eventually, loader_over, own_workers, request
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +54,7 @@ async def test_an_answer_that_nobody_reads_is_ended(models: Path, monkeypatch: p
     """It may be longer than memory is large."""
     monkeypatch.setattr(handle_module, "MAX_UNREAD", 50)
     async with loader_over(models) as loader:
-        engine = await loader.engine("endless")
+        engine = await engine_of(loader, "endless")
         async with aclosing(engine.submit(endless("r1"))) as chunks:
             await anext(chunks)
             await eventually(lambda: loader.status("endless").active == 0)
@@ -63,7 +66,7 @@ async def test_an_answer_that_nobody_reads_is_ended(models: Path, monkeypatch: p
 async def test_a_model_that_keeps_crashing_is_left_alone_until_asked_for() -> None:
     async with loader_over() as loader:
         await loader.load("demo")
-        for _ in range(loader_module.CRASHES):
+        for _ in range(crashes.MOST):
             await eventually(lambda: loader.status("demo").state == "loaded")
             pid = loader.status("demo").pid
             assert pid is not None
@@ -71,7 +74,7 @@ async def test_a_model_that_keeps_crashing_is_left_alone_until_asked_for() -> No
             await eventually(lambda pid=pid: loader.status("demo").pid != pid)  # type: ignore[misc]
         assert loader.status("demo").state == "failed"
         with pytest.raises(ModelRestarting) as caught:
-            await loader.engine("demo")
+            await engine_of(loader, "demo")
         assert caught.value.retry_after
         assert (await loader.load("demo")).state == "loaded"
 
@@ -96,9 +99,9 @@ async def test_a_bad_file_that_was_mended_is_tried_again(tmp_path: Path, demo_by
     async with loader_over(tmp_path) as loader:
         for _ in range(2):
             with pytest.raises(ModelLoadFailed):
-                await loader.engine("broken")
+                await engine_of(loader, "broken")
         path.write_bytes(demo_bytes)  # the download was finished after all
-        assert (await loader.engine("broken")).info.architecture == "llama"
+        assert (await engine_of(loader, "broken")).info.architecture == "llama"
 
 
 async def test_a_file_that_went_away_is_a_clear_error(tmp_path: Path, demo_bytes: bytes) -> None:
@@ -111,14 +114,19 @@ async def test_a_file_that_went_away_is_a_clear_error(tmp_path: Path, demo_bytes
             await loader.load("gone")
 
 
-async def test_too_little_memory_is_told_with_both_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with loader_over() as loader:
-        for available in (1 << 20, 20 << 20):  # less than the file; enough for the file, not for its context
-            monkeypatch.setattr(loader_module, "available_memory", lambda available=available: available)
-            with pytest.raises(InsufficientMemory) as caught:
-                await loader.load("demo")
-            assert caught.value.details["available_bytes"] == available
-            assert int(caught.value.details["needed_bytes"] or 0) > available
+# Less than the file; enough for the file, not for its context.
+@pytest.mark.parametrize("limit", [1 << 20, 20 << 20])
+async def test_too_little_memory_is_told_with_both_figures(limit: int, tmp_path: Path) -> None:
+    catalog = Catalog()
+    planner = Planner(catalog, ledger=Ledger(tmp_path, limit))
+    loader = UniversalLoader(catalog, planner=planner)
+    try:
+        with pytest.raises(InsufficientMemory) as caught:
+            await loader.load("demo")
+        assert 0 < int(caught.value.details["available_bytes"] or 0) <= limit
+        assert int(caught.value.details["needed_bytes"] or 0) > limit
+    finally:
+        await loader.close()
 
 
 async def test_the_environment_of_a_worker_holds_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +191,8 @@ async def test_what_cannot_be_sent_costs_its_sender_only(bad: GenerateRequest) -
 async def test_a_bad_file_is_not_tried_for_every_request(
     tmp_path: Path, demo_bytes: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "broken.gguf").write_bytes(demo_bytes[:5000])
+    without_tensor = demo_bytes.replace(b"blk.0.attn_q.weight", b"blk.0.attn_x.weight")
+    (tmp_path / "broken.gguf").write_bytes(without_tensor)  # a sound file, but not to llama.cpp
     spawned: list[object] = []
     spawn = WorkerProcess.spawn
 
@@ -195,7 +204,7 @@ async def test_a_bad_file_is_not_tried_for_every_request(
     async with loader_over(tmp_path) as loader:
         for _ in range(5):
             with pytest.raises(ModelLoadFailed):
-                await loader.engine("broken")
+                await engine_of(loader, "broken")
         assert len(spawned) == 1
         with pytest.raises(ModelLoadFailed):
             await loader.load("broken")
@@ -213,7 +222,7 @@ async def test_the_log_of_a_dead_worker_is_kept(models: Path, caplog: pytest.Log
 
 async def test_a_reader_that_stalls_delays_nobody(models: Path) -> None:
     async with loader_over(models) as loader:
-        engine = await loader.engine("endless")
+        engine = await engine_of(loader, "endless")
         stalled = engine.submit(endless())
         await anext(stalled)
         started = time.monotonic()

@@ -61,6 +61,7 @@ _FIELDS: Body = {
     "dynatemp_exponent": 1,
     "logit_bias": {"300": -5},
     "service_tier": "auto",
+    "keep_alive": "10m",
     "truncate": "oldest_messages",
     "deterministic": True,
     "context_shift": True,
@@ -151,6 +152,7 @@ BODIES: dict[str, list[Body]] = {
     "tokenize": [{"model": "demo", "content": "Hi there", "with_pieces": True}, {"model": "demo", "input": ["a", "b"]}],
     "detokenize": [{"model": "demo", "tokens": [1, 2]}, {"model": "demo", "tokens": [[1], [2]]}],
     "apply-template": [_CHAT],
+    "estimate": [{"model": "demo", "n_ctx": 64, "kv_type": "q8_0", "lora": [], "keep_alive": -1, "pin": True}],
 }
 # What the demo model cannot do: reason, see, rank.
 BEYOND: dict[str, list[Body]] = {

@@ -27,6 +27,8 @@ MESSAGE = {"model": "demo", "max_tokens": 2, "messages": [{"role": "user", "cont
 BODIES: dict[str, Any] = {
     "load_model": {"model": "demo"},
     "unload_model": {"model": "demo"},
+    "estimate": {"model": "demo"},
+    "bench_model": {"model": "a model that is not there"},
     "pull": {"model": "a name without a repository"},
     "tokenize": {"model": "demo", "content": "Hi"},
     "detokenize": {"model": "demo", "tokens": [1]},
@@ -48,6 +50,7 @@ REFUSED = {
     "v1/responses/demo": 404,
     "v1/responses/demo/input_items": 404,
     "POST pull": 400,
+    "bench_model": 404,
     "pull/demo": 404,
 }
 

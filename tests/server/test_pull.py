@@ -17,8 +17,8 @@ import httpx2
 import psutil
 import pytest
 
+from jupyter_uml.commands.progress_bar import ProgressBar, described, duration, size
 from jupyter_uml.loader.hub.hub import Progress
-from jupyter_uml.server.commands.progress_bar import ProgressBar, described, duration, size
 from tests.conftest import Server, launch, wait_until
 from tests.loader.hub.hub_server import COMMIT, HubServer, begun, cut, refuse
 from tests.server.test_gate import assert_error

@@ -80,10 +80,10 @@ class Catalog:
         self._asked = asyncio.Event()
 
     @classmethod
-    def of_user(cls, folders: Iterable[Path] = (), *, demo: bool = True) -> Self:
+    def of_user(cls, folders: Iterable[Path] = (), *, demo: bool = True, other_stores: bool = True) -> Self:
         """With the stores of other programs and the profiles of this user."""
-        profiles = ProfileFolder(default_profile_dir())
-        return cls(folders, demo=demo, stores=user_stores(), profiles=profiles, state=default_state_dir())
+        stores, profiles = user_stores() if other_stores else (), ProfileFolder(default_profile_dir())
+        return cls(folders, demo=demo, stores=stores, profiles=profiles, state=default_state_dir())
 
     # --- looking ---
 

@@ -30,11 +30,11 @@ from jupyter_uml.loader.catalog.folder_tree import FolderTree, found_file
 from jupyter_uml.loader.catalog.model_files import ModelDefaults
 from jupyter_uml.loader.catalog.setting_fields import SAMPLING, SETTINGS, Field, Flag, Number, Text, Texts, frozen
 from jupyter_uml.types import LoadSettings, Lora
+from jupyter_uml.types.duration import keep_alive_seconds
 
 MAX_LORA = 16
 _MAX_BYTES = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _ID = Text(256)
 _PLAIN: dict[str, Field] = {
     "model": _ID,
@@ -227,25 +227,13 @@ class _Checked:
     def _keep_alive(self, value: Any) -> float | None:
         if value is None:
             return None
-        seconds = _seconds(value)
-        if seconds is None:
-            raise self._error(
-                "keep_alive",
-                f'keep_alive must be seconds, or a text like "30m" or "2h"; 0 unloads at once, -1 never; '
-                f"not {_shown(value)}.",
-            )
-        return seconds
+        try:
+            return keep_alive_seconds(value)
+        except ValueError as error:
+            raise self._error("keep_alive", f"keep_alive {error}; not {_shown(value)}.") from None
 
     def _error(self, key: str, problem: str, table: str | None = None) -> ProfileError:
         return ProfileError(self._name, _line(self._text, key, table), problem, key)
-
-
-def _seconds(value: Any) -> float | None:
-    if isinstance(value, str) and (found := re.fullmatch(r"(\d{1,6}(?:\.\d+)?)\s*([smhd])", value.strip())):
-        return float(found[1]) * _SECONDS[found[2]]
-    if value == -1 or Number(0, 1e9).accepts(value):
-        return float(value)
-    return None
 
 
 def _line(text: str, key: str, table: str | None) -> int | None:

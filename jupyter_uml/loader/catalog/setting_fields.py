@@ -99,6 +99,8 @@ SETTINGS: dict[str, Field] = {
     "n_gpu_layers": Whole(-1, 1 << 20),
     "kv_type": Text(choices=get_args(KvType)),
     "draft_model": Text(256),
+    "n_batch": Whole(1, _WINDOW),
+    "n_threads_batch": Whole(1, 4096),
 }
 # Of `SamplingParams`.
 SAMPLING: dict[str, Field] = {

@@ -133,16 +133,19 @@ class HuggingFaceStore:
 def user_stores(environment: Mapping[str, str] = os.environ, home: Path | None = None) -> list[Store]:
     """The stores of other programs, where the user's settings say that they are, else at their usual places."""
     home = home or Path.home()
-    hugging_face = Path(
-        environment.get("HF_HOME") or Path(environment.get("XDG_CACHE_HOME") or home / ".cache") / "huggingface"
-    )
-    hub = environment.get("HF_HUB_CACHE") or environment.get("HUGGINGFACE_HUB_CACHE") or hugging_face / "hub"
     ollama = [Path(environment["OLLAMA_MODELS"])] if environment.get("OLLAMA_MODELS") else _OLLAMA_FOLDERS
     return [
-        HuggingFaceStore(Path(os.path.expandvars(hub)).expanduser()),
+        HuggingFaceStore(hub_cache(environment, home)),
         *(FolderStore(folder, "lmstudio") for folder in _lm_studio_folders(home)),
         *(OllamaStore(home / folder) for folder in ollama),
     ]
+
+
+def hub_cache(environment: Mapping[str, str], home: Path) -> Path:
+    """Where Hugging Face's tools keep what they download."""
+    own = Path(environment.get("HF_HOME") or Path(environment.get("XDG_CACHE_HOME") or home / ".cache") / "huggingface")
+    named = environment.get("HF_HUB_CACHE") or environment.get("HUGGINGFACE_HUB_CACHE") or own / "hub"
+    return Path(os.path.expandvars(named)).expanduser()
 
 
 # Ollama's own, and that of the service which its installer for Linux sets up.

@@ -88,7 +88,7 @@ class Pull:
 
     async def _run(self) -> Pulled:
         listing = await self._hub.listing(self.name.repo, self.name.revision)
-        choice = choose(listing, self.name, self._fits)
+        choice = await asyncio.to_thread(choose, listing, self.name, self._fits)  # `fits` may ask for GPUs
         self.found = Found(listing, choice)
         self._tell()
         async with aclosing(self._hub.fetch(listing, choice.files, self.name.revision)) as items:

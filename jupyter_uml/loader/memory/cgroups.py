@@ -28,11 +28,12 @@ class Cgroup:
 class _Names:
     limit: str
     used: str
-    reclaimable: str  # a row of memory.stat
+    reclaimable: tuple[str, ...]  # rows of memory.stat
 
 
-_V2 = _Names("memory.max", "memory.current", "inactive_file")
-_V1 = _Names("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+# Used lately or not: what the machine as a whole calls available has both, and workers are known by what they map.
+_V2 = _Names("memory.max", "memory.current", ("inactive_file", "active_file"))
+_V1 = _Names("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file"))
 
 
 def cgroup_of(mount: Path = _MOUNT, own: Path = _OWN) -> list[Cgroup]:
@@ -69,7 +70,7 @@ def _read(folder: Path, names: _Names) -> Cgroup | None:
     limit, used = _number(folder / names.limit), _number(folder / names.used)
     if limit is None or used is None or limit >= _UNLIMITED:
         return None
-    return Cgroup(limit, used, _row(folder / "memory.stat", names.reclaimable))
+    return Cgroup(limit, used, _sum(folder / "memory.stat", names.reclaimable))
 
 
 def _number(path: Path) -> int | None:
@@ -79,9 +80,9 @@ def _number(path: Path) -> int | None:
         return None
 
 
-def _row(path: Path, name: str) -> int:
+def _sum(path: Path, names: tuple[str, ...]) -> int:
     try:
         rows = dict(line.split(maxsplit=1) for line in path.read_text().splitlines())
-        return int(rows.get(name, 0))
+        return sum(int(rows.get(name, 0)) for name in names)
     except (OSError, ValueError):
         return 0

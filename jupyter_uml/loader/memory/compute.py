@@ -9,6 +9,7 @@ too much for recurrent layers.
 from __future__ import annotations
 
 from jupyter_uml.loader.memory.shape import ModelShape
+from jupyter_uml.types import EffectiveSettings
 
 BATCH = 512  # tokens in one `llama_decode`, at most: as `engine/context.py` has it, like the next two
 SMALLEST_BATCH = 64
@@ -27,11 +28,11 @@ _LONG_GRAPHS = {
 _ATTENTION, _FEED_FORWARD, _RECURRENT = 5, 3, 5  # how many buffers of that width live at once at the widest place
 
 
-def batch_tokens(shape: ModelShape, n_ctx: int, n_parallel: int, flash: bool) -> int:
-    """Tokens that are computed together. Without flash attention a long context makes them fewer."""
-    room = SCORES_BYTES // (_FLOAT * max(1, shape.first_heads) * max(1, n_ctx))
-    most = BATCH if flash else max(SMALLEST_BATCH, min(BATCH, room // 64 * 64))
-    return min(n_ctx * n_parallel, most)
+def batch_tokens(shape: ModelShape, settings: EffectiveSettings, flash: bool) -> int:
+    """Tokens that are computed together. Unless it was said how many, a long context without flash makes them fewer."""
+    room = SCORES_BYTES // (_FLOAT * max(1, shape.first_heads) * max(1, settings.n_ctx))
+    usual = BATCH if flash else max(SMALLEST_BATCH, min(BATCH, room // 64 * 64))
+    return min(settings.n_ctx * settings.n_parallel, settings.n_batch or usual)
 
 
 def compute_bytes(shape: ModelShape, n_ctx: int, batch: int, n_outputs: int, flash: bool) -> int:

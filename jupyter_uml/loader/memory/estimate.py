@@ -54,6 +54,10 @@ class Estimate:
         """Bytes, in RAM and on GPUs."""
         return sum(part.ram + part.gpu for part in self.parts if part.name == name)
 
+    def with_cache(self, n_bytes: int) -> Estimate:
+        """With room for computed prompts that will be kept."""
+        return replace(self, parts=(*self.parts, Part("cache", 0, later=n_bytes))) if n_bytes else self
+
 
 @dataclass(frozen=True, slots=True)
 class Companions:
@@ -95,7 +99,8 @@ class Estimator:
             Part("process", self._machine.process),
         ]
         dropped = self._model.weights(settings.n_gpu_layers).dropped
-        return Estimate(tuple(part for part in parts if part.ram or part.gpu or part.later), dropped)
+        found = Estimate(tuple(part for part in parts if part.ram or part.gpu or part.later), dropped)
+        return found.with_cache(self._companions.cache_bytes)
 
     def _beside(self, settings: EffectiveSettings) -> Iterator[Part]:
         companions = self._companions
@@ -105,7 +110,6 @@ class Estimator:
             own, on_gpu = projector_bytes(companions.projector), uses_gpu(settings, self._machine)
             yield Part("projector", 0 if on_gpu else own, own if on_gpu else 0, later=EMBEDDINGS_BYTES)
         yield Part("adapters", sum(tensor.n_bytes for adapter in companions.adapters for tensor in adapter.tensors))
-        yield Part("cache", 0, later=companions.cache_bytes)
 
 
 def _drafting(draft: ModelMemory, settings: EffectiveSettings) -> Part:

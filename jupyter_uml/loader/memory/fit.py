@@ -30,7 +30,7 @@ class Fit:
 
     `as_wished`: they are what was asked for. `needed`, `available`: bytes of what is short, RAM or GPU memory, for what
     was asked for; where nothing fits, for the least that was tried. `largest_context`: tokens for each sequence, with
-    the other settings as they are.
+    the other settings as they are. `cache_bytes`: for computed prompts, of what is left; nothing gives way for them.
     """
 
     verdict: str
@@ -41,6 +41,7 @@ class Fit:
     needed: int
     available: int
     largest_context: int
+    cache_bytes: int = 0
 
 
 def fit(
@@ -55,7 +56,7 @@ def fit(
     Then there are fewer sequences and a coarser KV cache, if neither was asked for, and at last a shorter context.
     """
     wishes, known = wishes or LoadSettings(), known or Experience()
-    room, estimator = _Room(machine), Estimator(gguf, machine, companions)
+    room, estimator = _Room(machine), Estimator(gguf, machine, replace(companions, cache_bytes=0))
     shape = estimator.shape
 
     def measure(settings: EffectiveSettings) -> Estimate:
@@ -69,7 +70,9 @@ def fit(
     largest = _largest(result, shape, room, measure) if chosen else 0
     verdict = _verdict(chosen, choices[0], *short)
     as_wished = chosen == choices[0] and result.n_ctx >= (wishes.n_ctx or 0)
-    return Fit(verdict, chosen is not None, as_wished, result, measure(result), *short, largest)
+    taken = measure(result)
+    cache = min(companions.cache_bytes, max(0, room.ram - taken.ram)) if chosen else 0
+    return Fit(verdict, chosen is not None, as_wished, result, taken.with_cache(cache), *short, largest, cache)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,8 @@ def _wanted(wishes: LoadSettings, shape: ModelShape) -> EffectiveSettings:
         kv_type=wishes.kv_type or "f16",
         draft_model=wishes.draft_model,
         lora=wishes.lora or (),
+        n_batch=wishes.n_batch or 0,
+        n_threads_batch=wishes.n_threads_batch or 0,
     )
 
 

@@ -24,12 +24,17 @@ log = logging.getLogger(__name__)
 
 def find_gpus(command: Sequence[str] = _ASK, seconds: float = SECONDS) -> tuple[Gpu, ...]:
     """Those that this build of llama.cpp can use; none where they cannot be asked for. Blocks for a second or more."""
-    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {"GGML_NO_BACKTRACE": "1"}
     try:
         answer = subprocess.run(
-            command, capture_output=True, check=True, timeout=seconds, stdin=subprocess.DEVNULL, env=environment
+            command, capture_output=True, check=True, timeout=seconds, stdin=subprocess.DEVNULL, env=environment()
         )
         return tuple(msgspec.json.decode(answer.stdout.splitlines()[-1], type=list[Gpu]))
     except (OSError, subprocess.SubprocessError, msgspec.MsgspecError, IndexError) as error:
         log.warning("llama.cpp could not be asked for GPUs: %s", type(error).__name__)
         return ()
+
+
+def environment() -> dict[str, str]:
+    """What a process sees that asks llama.cpp: enough to find its libraries and the GPUs, and no secret."""
+    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return passed_on | {"GGML_NO_BACKTRACE": "1"}  # a failed assertion must not start a debugger

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,7 +18,9 @@ from jupyter_uml.loader.memory.cgroups import Cgroup, cgroup_of
 
 PROCESS_BYTES = 52 << 20  # a worker without a model: Python, numpy and llama.cpp
 _SMALL_MODEL = 64 << 20  # bytes; below this a second thread costs more than it brings
-_CPUINFO = Path("/proc/cpuinfo")
+_CLOCK_SECONDS = 2.0  # a clock that is set moves the times at which processes seem to have been started
+_CPUINFO, _ZONES = Path("/proc/cpuinfo"), Path("/proc/zoneinfo")
+_CPU_LIST = re.compile(r"^\s+count:\s+(\d+)", re.MULTILINE)
 _AVX2 = {"Q4_0": 8, "Q4_K": 8, "IQ4_NL": 8, "MXFP4": 8}
 _DOT = {"Q4_0": 4, "Q8_0": 4, "IQ4_NL": 4, "MXFP4": 4, "Q1_0": 4, "Q4_K": 8, "Q5_K": 8, "Q6_K": 8}
 # What ggml-cpu keeps in another order for a feature of the CPU: type → rows that are interleaved.
@@ -63,14 +67,47 @@ class Machine:
 
 
 def this_machine(promised: int = 0, gpus: tuple[Gpu, ...] = (), process: int = PROCESS_BYTES) -> Machine:
-    """The machine as it is now. `promised`: bytes as `untouched` counts them."""
-    available = max(0, available_memory() - promised)
-    return Machine(total_memory(), available, gpus, cpu_features(), process, machine_name())
+    """The machine as it is now. `promised`: bytes as `untouched` counts them; negative where some will come free."""
+    total = total_memory()
+    available = min(total, max(0, available_memory() - promised))
+    return Machine(total, available, gpus, cpu_features(), process, machine_name())
 
 
 def untouched(workers: Iterable[tuple[int, int]]) -> int:
-    """Bytes that workers will still take: for each what was promised to it, less what it has resident."""
-    return sum(max(0, promised - resident) for promised, resident in workers)
+    """Bytes that workers will still take: for each what was promised to it, less what it has taken already."""
+    return sum(max(0, promised - taken) for promised, taken in workers)
+
+
+def started_at(pid: int) -> float | None:
+    """When a process was started, in seconds since 1970; None: it is gone. Tells it from a later one of that number."""
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.Error:
+        return None
+
+
+def is_running(pid: int, started: float) -> bool:
+    """Whether there is a process of that number which was started then."""
+    now = started_at(pid)
+    return now is not None and abs(now - started) <= _CLOCK_SECONDS
+
+
+def private_bytes(pid: int, started: float) -> int | None:
+    """Bytes of RAM that come free when this process ends; None: it has ended.
+
+    Without pages of files, which count as available even while they are in use.
+    """
+    if not is_running(pid, started):
+        return None
+    try:
+        process = psutil.Process(pid)
+        memory = process.memory_info()
+        if sys.platform == "linux":
+            return max(0, int(memory.rss) - int(memory.shared))
+        return int(memory.private if sys.platform == "win32" else process.memory_full_info().uss)
+    except psutil.Error:
+        return None
 
 
 def peak_resident(pid: int) -> int | None:
@@ -84,7 +121,8 @@ def peak_resident(pid: int) -> int | None:
 
 def available_memory() -> int:
     """Bytes that could be allocated without swapping: the machine's, or less where a cgroup (a container) says so."""
-    return min([int(psutil.virtual_memory().available), *(group.available for group in _cgroups())])
+    machine = int(psutil.virtual_memory().available) + _in_cpu_lists()
+    return min([machine, *(group.available for group in _cgroups())])
 
 
 def total_memory() -> int:
@@ -124,6 +162,17 @@ def _high_water(pid: int) -> int:
     except OSError:  # not Linux, or just gone
         return 0
     return next((int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:")), 0)
+
+
+def _in_cpu_lists() -> int:
+    """Bytes of free pages that each CPU keeps at hand. Linux does not count them as available, but takes them.
+
+    Since Linux 6.7 an eighth of the memory may be there for many seconds after a process has ended.
+    """
+    try:
+        return mmap.PAGESIZE * sum(map(int, _CPU_LIST.findall(_ZONES.read_text())))
+    except OSError:  # not Linux
+        return 0
 
 
 def _cgroups() -> list[Cgroup]:

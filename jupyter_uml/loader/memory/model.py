@@ -50,7 +50,7 @@ class ModelMemory:
 
     def _context(self, settings: EffectiveSettings, n_ahead: int) -> Iterator[Part]:
         flash = settings.n_gpu_layers != 0 or settings.kv_type != "f16"
-        batch = batch_tokens(self.shape, settings.n_ctx, settings.n_parallel, flash)
+        batch = batch_tokens(self.shape, settings, flash)
         sizes = layer_bytes(self.shape, settings, batch, flash, WINDOWS_WHOLE)
         moved = offloaded(sizes, settings.n_gpu_layers) if uses_gpu(settings, self._machine) else 0
         yield Part("kv_cache", sum(sizes) - moved, moved)

@@ -12,6 +12,7 @@ from statistics import median
 import msgspec
 
 from jupyter_uml.engine.atomic_file import replacing
+from jupyter_uml.loader.catalog.catalog import default_state_dir
 from jupyter_uml.loader.memory.estimate import Estimate
 from jupyter_uml.loader.memory.machine import Machine
 
@@ -34,6 +35,10 @@ class MemoryRecord:
     estimated: int
     guessed: int
     measured: int
+
+
+def default_records_path() -> Path:
+    return default_state_dir() / "memory.json"
 
 
 def place_of(machine: Machine) -> str:

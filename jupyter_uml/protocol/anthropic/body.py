@@ -13,13 +13,15 @@ from pydantic import Field, field_validator, model_validator
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.protocol.anthropic.content import MAX_TURNS, CacheControl, SystemText, Turn, conversation
 from jupyter_uml.protocol.anthropic.tools import ToolChoiceField, Tools, tool_fields
-from jupyter_uml.protocol.body import ModelId, StrictBody
+from jupyter_uml.protocol.body import ModelBody, StrictBody
 from jupyter_uml.protocol.endpoint import Caller
 from jupyter_uml.protocol.images import ImageReader
 from jupyter_uml.protocol.json_schema import schema_text
 from jupyter_uml.protocol.openai.sampling import Share, StopString
 from jupyter_uml.types import MAX_STOP_STRINGS, GenerateRequest, Grammar, ReasoningEffort, SamplingParams
 
+# Fields of a body by which it gives fields of `SamplingParams`.
+_PARAMS = {name: name for name in ("max_tokens", "temperature", "top_p", "top_k")} | {"stop_sequences": "stop"}
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 
 
@@ -75,10 +77,9 @@ class Metadata(StrictBody):
     user_id: Annotated[str, Field(max_length=512)] | None = None
 
 
-class PromptBody(StrictBody):
+class PromptBody(ModelBody):
     """What the prompt is made of: all that token counting needs."""
 
-    model: ModelId
     messages: Annotated[list[Turn], Field(min_length=1, max_length=MAX_TURNS)]
     system: SystemText | None = None
     tools: Tools | None = None
@@ -115,6 +116,8 @@ class PromptBody(StrictBody):
             messages=conversation(self.system, self.messages, images),
             params=self._sampling(),
             principal=caller.principal,
+            hold=caller.holding(self.keep_alive),
+            given=self._given(),
             reasoning_effort=self._effort(),
             reasoning_budget=self.thinking.budget_tokens if isinstance(self.thinking, ThinkingEnabled) else None,
             **tool_fields(self.tools, self.tool_choice),
@@ -122,6 +125,10 @@ class PromptBody(StrictBody):
 
     def _sampling(self) -> SamplingParams:
         return SamplingParams(grammar=self._grammar())
+
+    def _given(self) -> frozenset[str]:
+        """Which fields of `SamplingParams` the request says something about."""
+        return frozenset(_PARAMS[name] for name in _PARAMS if getattr(self, name, None) is not None)
 
     def _grammar(self) -> Grammar | None:
         form = self.output_format or (self.output_config and self.output_config.format)

@@ -62,7 +62,7 @@ class CountTokens(_AnthropicEndpoint[PromptBody]):
 
     async def whole(self, service: Service, body: PromptBody, caller: Caller) -> dict[str, Any]:
         request = body.to_native(caller, ImageReader(caller.images))
-        prompt = await service.compute(PromptRequest(request.id, request.model, request))
+        prompt = await service.compute(PromptRequest(request.id, request.model, request, hold=request.hold))
         assert isinstance(prompt, RenderedPrompt)
         return {"input_tokens": len(prompt.tokens)}
 

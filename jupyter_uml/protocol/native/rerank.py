@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from jupyter_uml.protocol.body import ModelId, StrictBody
+from jupyter_uml.protocol.body import ModelBody, StrictBody
 from jupyter_uml.protocol.endpoint import Caller, Endpoint
 from jupyter_uml.protocol.openai.embeddings import Text, numbers, prompt_usage
 from jupyter_uml.service import Service
@@ -18,8 +18,7 @@ class Document(StrictBody):
     text: Text
 
 
-class RerankBody(StrictBody):
-    model: ModelId
+class RerankBody(ModelBody):
     query: Text
     documents: Annotated[list[Text | Document], Field(min_length=1, max_length=MAX_INPUTS)]
     top_n: Annotated[int, Field(ge=1)] | None = None
@@ -42,7 +41,8 @@ class Rerank(Endpoint[RerankBody]):
 
     async def whole(self, service: Service, body: RerankBody, caller: Caller) -> dict[str, Any]:
         texts = body.texts
-        rows = await service.compute(RankRequest(caller.request_id, body.model, body.query, tuple(texts)))
+        hold = caller.holding(body.keep_alive)
+        rows = await service.compute(RankRequest(caller.request_id, body.model, body.query, tuple(texts), hold=hold))
         scores = [_score(row) for row in rows.values]
         best = sorted(range(len(texts)), key=lambda index: -scores[index])[: body.top_n]
         results: list[dict[str, Any]] = [{"index": i, "relevance_score": _share(rows.values[i])} for i in best]

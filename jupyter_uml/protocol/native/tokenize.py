@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from jupyter_uml.errors import InvalidRequest
-from jupyter_uml.protocol.body import ModelId, StrictBody
+from jupyter_uml.protocol.body import ModelBody
 from jupyter_uml.protocol.endpoint import Caller, Endpoint
 from jupyter_uml.protocol.openai.chat import ChatCompletionBody
 from jupyter_uml.protocol.openai.embeddings import MAX_TOKENS, Token, as_inputs
@@ -19,10 +19,9 @@ Texts = str | Annotated[list[str], Field(min_length=1, max_length=MAX_INPUTS)]
 Tokens = Annotated[list[Token], Field(max_length=MAX_TOKENS, fail_fast=True)]
 
 
-class TokenizeBody(StrictBody):
+class TokenizeBody(ModelBody):
     """The text is `content` or `input`: one or many. `parse_special`: names of control tokens are these tokens."""
 
-    model: ModelId
     content: Texts | None = None
     input: Texts | None = None
     add_special: bool = True
@@ -48,7 +47,14 @@ class Tokenize(Endpoint[TokenizeBody]):
 
     async def whole(self, service: Service, body: TokenizeBody, caller: Caller) -> dict[str, Any]:
         given = getattr(body, body.given)
-        request = TokenizeRequest(caller.request_id, body.model, as_inputs(given), body.add_special, body.parse_special)
+        request = TokenizeRequest(
+            caller.request_id,
+            body.model,
+            as_inputs(given),
+            body.add_special,
+            body.parse_special,
+            hold=caller.holding(body.keep_alive),
+        )
         read = await _read(service, request, body.given)
         lists: list[list[Any]] = [list(tokens) for tokens in read.tokens]
         if body.with_pieces:
@@ -56,8 +62,7 @@ class Tokenize(Endpoint[TokenizeBody]):
         return {"tokens": lists[0] if isinstance(given, str) else lists, "count": sum(map(len, read.tokens))}
 
 
-class DetokenizeBody(StrictBody):
-    model: ModelId
+class DetokenizeBody(ModelBody):
     tokens: Tokens | Annotated[list[Tokens], Field(min_length=1, max_length=MAX_INPUTS)]
 
 
@@ -69,7 +74,8 @@ class Detokenize(Endpoint[DetokenizeBody]):
     async def whole(self, service: Service, body: DetokenizeBody, caller: Caller) -> dict[str, Any]:
         many = bool(body.tokens) and isinstance(body.tokens[0], list)
         inputs = as_inputs(body.tokens) if body.tokens else ((),)
-        read = await _read(service, TokenizeRequest(caller.request_id, body.model, inputs), "tokens")
+        request = TokenizeRequest(caller.request_id, body.model, inputs, hold=caller.holding(body.keep_alive))
+        read = await _read(service, request, "tokens")
         texts = [b"".join(pieces).decode(errors="replace") for pieces in read.pieces]
         return {"content": texts if many else texts[0]}
 
@@ -83,7 +89,7 @@ class ApplyTemplate(Endpoint[ChatCompletionBody]):
 
     async def whole(self, service: Service, body: ChatCompletionBody, caller: Caller) -> dict[str, Any]:
         request = body.to_native(caller)[0]
-        prompt = await service.compute(PromptRequest(caller.request_id, body.model, request))
+        prompt = await service.compute(PromptRequest(caller.request_id, body.model, request, hold=request.hold))
         return {"prompt": prompt.text, "tokens": prompt.tokens, "count": len(prompt.tokens)}
 
 

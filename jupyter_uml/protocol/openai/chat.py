@@ -80,8 +80,7 @@ class ChatCompletionBody(CompletionBody, ToolsBody, ReasoningBody):
             params=self.sampling(
                 self.max_completion_tokens or self.max_tokens, (self.top_logprobs or 0) if self.logprobs else None
             ),
-            principal=caller.principal,
-            **self.handling(),
+            **self.handling(caller),
             **self.tool_fields(),
             **self.reasoning(),
         )

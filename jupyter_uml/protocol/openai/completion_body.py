@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from jupyter_uml.protocol.body import ModelId, StrictBody
+from jupyter_uml.protocol.body import StrictBody
 from jupyter_uml.protocol.openai.sampling import SamplingBody
 from jupyter_uml.types import GenerateRequest
 
@@ -23,7 +23,6 @@ class StreamOptions(StrictBody):
 
 
 class CompletionBody(SamplingBody):
-    model: ModelId
     n: Count | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None

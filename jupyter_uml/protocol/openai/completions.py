@@ -108,9 +108,8 @@ class TextCompletionBody(CompletionBody):
             self.model,
             prompt="",
             params=params,
-            principal=caller.principal,
             suffix=self.suffix,
-            **self.handling(),
+            **self.handling(caller),
         )
         return several((replace(plain, prompt=prompt) for prompt in self.prompts()), self.tries)
 
@@ -174,11 +173,11 @@ async def _check(service: Service, requests: Sequence[GenerateRequest]) -> None:
         UmlError: a prompt cannot be answered.
     """
     for request in requests if len(requests) > 1 else ():
-        await service.compute(PromptRequest(request.id, request.model, request))
+        await service.compute(PromptRequest(request.id, request.model, request, hold=request.hold))
 
 
 async def _echoes(service: Service, body: TextCompletionBody, caller: Caller) -> Sequence[Echo | None]:
     if not body.echo:
         return [None] * len(body.prompts())
-    reader = EchoReader(service, body.model, caller.request_id)
+    reader = EchoReader(service, body.model, caller.request_id, caller.holding(body.keep_alive))
     return [await reader.read(prompt, body.logprobs) for prompt in body.prompts()]

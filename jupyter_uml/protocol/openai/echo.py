@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.service import Service
-from jupyter_uml.types import ScoreRequest, Tokenized, TokenizeRequest, TokenLogprob
+from jupyter_uml.types import Hold, ScoreRequest, Tokenized, TokenizeRequest, TokenLogprob
 
 Prompt = str | tuple[int, ...]
 
@@ -25,8 +25,8 @@ class Echo:
 class EchoReader:
     """Reads back the prompts of one request."""
 
-    def __init__(self, service: Service, model: str, request_id: str) -> None:
-        self._service, self._model, self._id = service, model, request_id
+    def __init__(self, service: Service, model: str, request_id: str, hold: Hold) -> None:
+        self._service, self._model, self._id, self._hold = service, model, request_id, hold
 
     async def read(self, prompt: Prompt, top: int | None) -> Echo:
         """`top`: so many alternatives of each token; None for no log-probabilities.
@@ -48,11 +48,13 @@ class EchoReader:
         added = len(pieces) - await self._count_alone(prompt) if isinstance(prompt, str) else 0
         if top is None or added == len(pieces):
             return Echo(text, len(pieces))
-        scores = await self._service.compute(ScoreRequest(self._id, self._model, (read.tokens[0],), top))
+        request = ScoreRequest(self._id, self._model, (read.tokens[0],), top, hold=self._hold)
+        scores = await self._service.compute(request)
         return Echo(text, len(pieces), pieces[added], scores.logprobs[0][added:])
 
     async def _tokenized(self, prompt: Prompt, add_special: bool = True) -> Tokenized:
-        return await self._service.compute(TokenizeRequest(self._id, self._model, (prompt,), add_special))
+        request = TokenizeRequest(self._id, self._model, (prompt,), add_special, hold=self._hold)
+        return await self._service.compute(request)
 
     async def _count_alone(self, text: str) -> int:
         return len((await self._tokenized(text, add_special=False)).tokens[0])

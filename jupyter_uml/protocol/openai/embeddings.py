@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from jupyter_uml.protocol.body import ModelId, StrictBody
+from jupyter_uml.protocol.body import ModelBody
 from jupyter_uml.protocol.endpoint import Caller, Endpoint
 from jupyter_uml.service import Service
 from jupyter_uml.types import MAX_INPUTS, EmbedRequest
@@ -22,11 +22,10 @@ Texts = Annotated[list[Text], Field(min_length=1, max_length=MAX_INPUTS)]
 TokenLists = Annotated[list[Tokens], Field(min_length=1, max_length=MAX_INPUTS)]
 
 
-class EmbeddingsBody(StrictBody):
+class EmbeddingsBody(ModelBody):
     """`dimensions`: only the first ones, for models that were trained to be cut so. `pooling` and `normalize` are ours:
     how the vectors of a text's tokens become one, and whether its length is 1."""
 
-    model: ModelId
     input: Text | Texts | Tokens | TokenLists
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[int, Field(ge=1, le=1 << 16)] | None = None
@@ -42,6 +41,7 @@ class EmbeddingsBody(StrictBody):
             pooling=self.pooling,
             normalize=self.normalize is not False,
             dimensions=self.dimensions,
+            hold=caller.holding(self.keep_alive),
         )
 
 

@@ -7,12 +7,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from jupyter_uml.protocol.body import StrictBody
+from jupyter_uml.protocol.body import ModelBody, StrictBody
+from jupyter_uml.protocol.endpoint import Caller
 from jupyter_uml.protocol.json_schema import MAX_SCHEMA_BYTES, schema_text
 from jupyter_uml.types import MAX_STOP_STRINGS, Grammar, Priority, SamplingParams, Truncation
 
 MAX_BIASES = 1024
 MAX_WINDOW = 1 << 20
+_PARAMS = frozenset(field.name for field in fields(SamplingParams))
+_LIMITS = dict.fromkeys(("max_completion_tokens", "max_output_tokens"), "max_tokens")  # other names of it
 _Finite = {"allow_inf_nan": False}
 Share = Annotated[float, Field(ge=0, le=1, **_Finite)]
 Factor = Annotated[float, Field(ge=0, le=100, **_Finite)]
@@ -74,8 +77,8 @@ class GrammarField(StrictBody):
     source: Annotated[str, Field(min_length=1, max_length=MAX_SCHEMA_BYTES)]
 
 
-class SamplingBody(StrictBody):
-    """A field that is left out keeps the default of `SamplingParams`, where its meaning stands too."""
+class SamplingBody(ModelBody):
+    """A field that is left out keeps the default of the model or of `SamplingParams`, where its meaning stands too."""
 
     temperature: Annotated[float, Field(ge=0, le=2, **_Finite)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1, **_Finite)] | None = None
@@ -121,7 +124,7 @@ class SamplingBody(StrictBody):
         """What an answer says about the `service_tier` that was asked for: the one that was given."""
         if self.service_tier is None:
             return {}
-        return {"service_tier": "flex" if self.handling()["priority"] == "batch" else "default"}
+        return {"service_tier": "flex" if self._priority == "batch" else "default"}
 
     @field_validator("*", mode="before")
     @classmethod
@@ -138,7 +141,7 @@ class SamplingBody(StrictBody):
         return value
 
     def sampling(self, max_tokens: int | None, logprobs: int | None) -> SamplingParams:
-        same = {f.name for f in fields(SamplingParams)} - {"max_tokens", "stop", "logit_bias", "grammar", "logprobs"}
+        same = _PARAMS - {"max_tokens", "stop", "logit_bias", "grammar", "logprobs"}
         given = {name: value for name in same if (value := getattr(self, name, None)) is not None}
         if self.dry_sequence_breakers is not None:
             given["dry_sequence_breakers"] = tuple(self.dry_sequence_breakers)
@@ -151,15 +154,28 @@ class SamplingBody(StrictBody):
             **given,
         )
 
+    @property
+    def _priority(self) -> Priority:
+        return self.priority or ("batch" if self.service_tier == "flex" else "interactive")
+
     def _grammar(self) -> Grammar | None:
         if self.grammar is not None:
             return Grammar(self.grammar.kind, self.grammar.source)
         return self.response_format.grammar() if self.response_format is not None else None
 
-    def handling(self) -> dict[str, Any]:
+    @property
+    def _given(self) -> frozenset[str]:
+        """Which fields of `SamplingParams` the request says something about."""
+        said = {_LIMITS.get(name, name) for name in self.model_fields_set if getattr(self, name) is not None}
+        return frozenset(said & _PARAMS)
+
+    def handling(self, caller: Caller) -> dict[str, Any]:
         """The fields of `GenerateRequest` that say how it is treated."""
         return {
-            "priority": self.priority or ("batch" if self.service_tier == "flex" else "interactive"),
+            "principal": caller.principal,
+            "hold": caller.holding(self.keep_alive),
+            "given": self._given,
+            "priority": self._priority,
             "truncate": self.truncate,
             "deterministic": bool(self.deterministic),
             "context_shift": bool(self.context_shift),

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from jupyter_uml.errors import InvalidRequest
-from jupyter_uml.protocol.body import ModelId, StrictBody
+from jupyter_uml.protocol.body import StrictBody
 from jupyter_uml.protocol.endpoint import Caller
 from jupyter_uml.protocol.images import ImageReader, without_marks
 from jupyter_uml.protocol.openai.completion_body import MaxTokens
@@ -92,7 +92,6 @@ class StreamOptions(StrictBody):
 
 
 class ResponsesRequest(SamplingBody):
-    model: ModelId
     input: str | Annotated[list[Item], Field(max_length=MAX_ITEMS)] | None = None
     instructions: str | None = None
     previous_response_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
@@ -176,17 +175,16 @@ class ResponsesRequest(SamplingBody):
             self.model,
             tuple(messages),
             params=self.sampling(self.max_output_tokens, self._logprobs()),
-            principal=caller.principal,
             parallel_tool_calls=self.parallel_tool_calls is not False,
             reasoning_effort=self.reasoning.effort if self.reasoning else None,
             reasoning_budget=self.reasoning_budget,
             template_options=tuple((self.chat_template_kwargs or {}).items()),
             **to_choice(self.tools, self.tool_choice).fields(),
-            **self.handling(),
+            **self.handling(caller),
         )
 
-    def handling(self) -> dict[str, Any]:
-        handling = super().handling()
+    def handling(self, caller: Caller) -> dict[str, Any]:
+        handling = super().handling(caller)
         return {**handling, "truncate": "oldest_messages"} if self.truncation == "auto" else handling
 
     @property

@@ -22,7 +22,7 @@ class InputTokens(Endpoint[ResponsesRequest]):
         if body.stream:
             raise InvalidRequest("stream: a number is not streamed.", param="stream")
         request = RESPONSES.begin(service, body, caller).request
-        prompt = await service.compute(PromptRequest(request.id, request.model, request))
+        prompt = await service.compute(PromptRequest(request.id, request.model, request, hold=request.hold))
         return {"object": "response.input_tokens", "input_tokens": len(prompt.tokens)}
 
     def error_body(self, error: UmlError, request_id: str) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def test_the_buffers_are_those_that_llama_cpp_allocates(kind: str, settings: Eff
     reserved = next(part.ram + part.later for part in estimated.parts if part.name == "compute")
     shape = shape_of(read_gguf(path))
     flash = settings.kv_type != "f16"
-    batch = compute_memory.batch_tokens(shape, settings.n_ctx, settings.n_parallel, flash)
+    batch = compute_memory.batch_tokens(shape, settings, flash)
     beside = compute_memory.work_bytes(shape, settings.n_ctx, batch, flash) + compute_memory.graph_bytes(shape, batch)
     buffers = (reserved - beside) / MIB
     assert 0.9 * logged(log, "compute") - 0.5 < buffers < 1.25 * logged(log, "compute") + 0.5

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from jupyter_uml.engine import model as engine_model
-from jupyter_uml.loader.memory import fit as fit_module
 from jupyter_uml.loader.catalog.gguf_file import GgufFile, read_gguf
+from jupyter_uml.loader.memory import fit as fit_module
 from jupyter_uml.loader.memory.estimate import Companions, estimate
 from jupyter_uml.loader.memory.fit import Fit, fit, readable
 from jupyter_uml.loader.memory.machine import Gpu, Machine
@@ -40,7 +40,6 @@ def fitted(gguf: GgufFile, ram: float, gpu: float = 0.0, **wishes: object) -> Fi
 def test_figures_that_the_engine_has_too_are_the_same() -> None:
     assert engine_model.DEFAULT_CONTEXT == fit_module.DEFAULT_CONTEXT
     assert engine_model.DEFAULT_PARALLEL == fit_module.DEFAULT_PARALLEL
-    assert engine_model.SMALLEST_CONTEXT == fit_module.SMALLEST_CONTEXT
 
 
 def test_where_there_is_room_everything_is_as_wished(gguf: GgufFile) -> None:
@@ -127,9 +126,27 @@ def test_a_model_on_the_gpu_needs_little_ram(gguf: GgufFile) -> None:
 
 def test_what_others_were_promised_and_what_is_loaded_beside_it_count(gguf: GgufFile) -> None:
     alone = fit(gguf, machine(9), LoadSettings(n_parallel=1))
-    beside = fit(gguf, machine(9), LoadSettings(n_parallel=1), Companions(cache_bytes=4 * GIB))
+    beside = fit(gguf, machine(9), LoadSettings(n_parallel=1), Companions(adapters=(gguf,)))
     assert (alone.as_wished, beside.as_wished) == (True, False)
-    assert beside.needed == alone.needed + 4 * GIB
+    assert beside.needed == alone.needed + sum(tensor.n_bytes for tensor in gguf.tensors)
+
+
+def test_prompts_are_kept_in_what_is_left_and_nothing_gives_way_for_them(gguf: GgufFile) -> None:
+    few, many = (
+        fit(gguf, machine(9), LoadSettings(n_parallel=1), Companions(cache_bytes=size)) for size in (GIB, 9 * GIB)
+    )
+    assert few.cache_bytes == GIB
+    assert few.needed < many.available - GIB
+    assert many.as_wished
+    assert many.cache_bytes == many.available - many.needed
+    assert many.estimate.ram == many.needed + many.cache_bytes == many.available
+    assert fit(gguf, machine(3), companions=Companions(cache_bytes=GIB)).cache_bytes == 0
+
+
+def test_a_larger_batch_takes_more(gguf: GgufFile) -> None:
+    usual, larger = (fitted(gguf, 48, n_batch=size) for size in (None, 2048))
+    assert larger.settings.n_batch == 2048
+    assert larger.estimate.part("compute") > 3 * usual.estimate.part("compute")
 
 
 def test_what_this_machine_has_learned_counts(gguf: GgufFile) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import subprocess
 import sys
 from pathlib import Path
@@ -36,11 +37,11 @@ def test_version_2_with_limits_on_the_way_up(tmp_path: Path) -> None:
         root / "user.slice/app",
         memory__max=100 * MIB,
         memory__current=90 * MIB,
-        memory__stat="anon 1\ninactive_file 50",
+        memory__stat="anon 1\ninactive_file 50\nactive_file 7",
     )
     groups = cgroup_of(root, own(tmp_path, "0::/user.slice/app"))
-    assert groups == [Cgroup(100 * MIB, 90 * MIB, 50), Cgroup(1000 * MIB, 200 * MIB, 0)]
-    assert [group.available for group in groups] == [10 * MIB + 50, 800 * MIB]
+    assert groups == [Cgroup(100 * MIB, 90 * MIB, 57), Cgroup(1000 * MIB, 200 * MIB, 0)]
+    assert [group.available for group in groups] == [10 * MIB + 57, 800 * MIB]
 
 
 def test_version_1_beside_an_empty_version_2(tmp_path: Path) -> None:
@@ -76,10 +77,21 @@ def test_the_smallest_limit_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_this_machine_has_memory_and_no_swap_is_counted() -> None:
     here = this_machine()
-    assert 0 < here.ram_available <= psutil.virtual_memory().available + 64 * MIB
+    assert 0 < here.ram_available <= psutil.virtual_memory().available + psutil.virtual_memory().total // 6
     assert here.ram_available < here.ram_total <= psutil.virtual_memory().total
     assert here.features
     assert here.name == this_machine().name
+
+
+def test_free_pages_that_a_cpu_keeps_at_hand_are_available(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zones = tmp_path / "zoneinfo"
+    monkeypatch.setattr(machine, "_ZONES", zones)
+    assert machine._in_cpu_lists() == 0
+    zones.write_text(
+        "Node 0, zone   Normal\n  pages free     5\n        high     7\n  pagesets\n    cpu: 0\n"
+        "              count:    12076\n              high:     23346\n    cpu: 1\n              count: 24\n"
+    )
+    assert machine._in_cpu_lists() == 12100 * mmap.PAGESIZE
 
 
 def test_promises_count_until_they_are_kept() -> None:

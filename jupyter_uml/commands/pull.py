@@ -6,10 +6,13 @@ A server that pulls the same file at the same time is waited for, and finds what
 from __future__ import annotations
 
 import sys
+from inspect import cleandoc
 from pathlib import Path
 
 from traitlets import Bool, Unicode
 
+from jupyter_uml.commands.command import Command
+from jupyter_uml.commands.progress_bar import ProgressBar, size
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.loader.catalog.catalog import Catalog, default_model_dir
 from jupyter_uml.loader.hub.choice import choose
@@ -17,9 +20,7 @@ from jupyter_uml.loader.hub.hub import Hub, Progress
 from jupyter_uml.loader.hub.listing import Listing
 from jupyter_uml.loader.hub.name import PullName
 from jupyter_uml.loader.hub.pull import Found, Pulled, Pulls, id_in
-from jupyter_uml.loader.memory.fit import total_memory
-from jupyter_uml.server.commands.command import Command
-from jupyter_uml.server.commands.progress_bar import ProgressBar, size
+from jupyter_uml.loader.memory.model_sizes import fits_this_machine
 
 
 class PullApp(Command):
@@ -27,12 +28,12 @@ class PullApp(Command):
 
     name = "jupyter uml pull"
     description = "Bring a model from Hugging Face's hub into the cache that its tools share."
-    examples = """
-    jupyter uml pull Qwen/Qwen3-8B-GGUF              # the quantisation that suits this machine
-    jupyter uml pull Qwen/Qwen3-8B-GGUF:Q6_K         # this one
-    jupyter uml pull Qwen/Qwen3-8B-GGUF --list       # what there is
-    HF_TOKEN=… jupyter uml pull owner/private-repo@v2
-    """
+    examples = cleandoc("""
+        jupyter uml pull Qwen/Qwen3-8B-GGUF              # the quantisation that suits this machine
+        jupyter uml pull Qwen/Qwen3-8B-GGUF:Q6_K         # this one
+        jupyter uml pull Qwen/Qwen3-8B-GGUF --list       # what there is
+        HF_TOKEN=… jupyter uml pull owner/private-repo@v2
+    """)
     aliases = {"hub-endpoint": "PullApp.hub_endpoint"}  # noqa: RUF012  as traitlets wants it
     flags = {"list": ({"PullApp": {"list_only": True}}, "Only say what the repository has.")}  # noqa: RUF012
     hub_endpoint = Unicode(help="Address of the hub. Empty: as UMLApp.hub_endpoint says.").tag(config=True)
@@ -69,11 +70,6 @@ async def _pull(pulls: Pulls, name: PullName) -> None:
     finally:
         bar.end()
         await pulls.close()
-
-
-def fits_this_machine(size_bytes: int) -> bool:
-    """Whether its weights leave a fifth of the memory to its context and to everything else."""
-    return size_bytes <= 0.8 * total_memory()
 
 
 def table(listing: Listing) -> str:

@@ -30,12 +30,18 @@ class ProgressBar:
         self._open = False  # a line that is not ended
 
     def show(self, progress: Progress) -> None:
+        self.draw(_share(progress), described(progress))
+
+    def draw(self, share: float, words: str) -> None:
+        """`share`: 0 to 1."""
         if self._is_terminal:
             columns = shutil.get_terminal_size().columns
-            self._out.write(f"\r\x1b[K{described(progress, bar=True)[: columns - 1]}")
+            filled = int(share * _BAR)
+            line = f"{'█' * filled}{'░' * (_BAR - filled)} {words}"
+            self._out.write(f"\r\x1b[K{line[: columns - 1]}")
             self._open = True
         elif self._clock() - self._shown_at >= _LINE_SECONDS:
-            self._out.write(f"{described(progress)}\n")
+            self._out.write(f"{words}\n")
             self._shown_at = self._clock()
         self._out.flush()
 
@@ -46,17 +52,19 @@ class ProgressBar:
             self._open = False
 
 
-def described(progress: Progress, *, bar: bool = False) -> str:
-    share = progress.bytes / progress.total_bytes if progress.total_bytes else 1.0
-    parts = [f"{int(share * 100):3} %", f"{size(progress.bytes)} of {size(progress.total_bytes)}"]
+def described(progress: Progress) -> str:
+    parts = [percent(_share(progress)), f"{size(progress.bytes)} of {size(progress.total_bytes)}"]
     if progress.bytes_per_second is not None:
         parts.append(f"{size(progress.bytes_per_second)}/s")
     if progress.seconds_left is not None:
         parts.append(f"{duration(progress.seconds_left)} left")
     if word := _WORDS[progress.doing]:
         parts.append(word)
-    filled = int(share * _BAR)
-    return (f"{'█' * filled}{'░' * (_BAR - filled)} " if bar else "") + "  ".join(parts)
+    return "  ".join(parts)
+
+
+def percent(share: float) -> str:
+    return f"{int(share * 100):3} %"
 
 
 def size(count: float) -> str:
@@ -72,3 +80,7 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _share(progress: Progress) -> float:
+    return progress.bytes / progress.total_bytes if progress.total_bytes else 1.0

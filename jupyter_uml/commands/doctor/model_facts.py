@@ -1,0 +1,61 @@
+"""Looks for the models of this user, and asks of each whether it fits."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from jupyter_uml.commands.doctor.facts import ModelFile
+from jupyter_uml.errors import UmlError
+from jupyter_uml.loader.catalog.catalog import Catalog, CatalogEntry
+from jupyter_uml.loader.loader import UniversalLoader
+from jupyter_uml.types import MemoryEstimate
+
+LOOK_SECONDS, FIT_SECONDS = 2.0, 1.5
+
+
+async def find_models(catalog: Catalog, loader: UniversalLoader | None) -> tuple[ModelFile, ...]:
+    """`loader`: None, where it need not be asked whether they fit. What takes longer is left out."""
+    if not await _look(catalog):
+        return ()
+    entries = list(catalog.entries().values())
+    asked = [entry for entry in entries if entry.loadable and entry.base is None]
+    tasks = {entry.id: asyncio.create_task(_fit(loader, entry)) for entry in asked if loader}
+    if tasks:
+        _, late = await asyncio.wait(tasks.values(), timeout=FIT_SECONDS)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+    return tuple(_row(entry, tasks.get(entry.id)) for entry in entries)
+
+
+async def _look(catalog: Catalog) -> bool:
+    """Whether the models are known, though perhaps not yet what all of their files hold. A disk may hang."""
+    known = False
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LOOK_SECONDS):
+            await catalog.start()
+            known = True
+            await catalog.refresh()
+    return known
+
+
+async def _fit(loader: UniversalLoader, entry: CatalogEntry) -> MemoryEstimate | UmlError:
+    try:
+        return await loader.estimate(entry.id)
+    except UmlError as error:
+        return error
+
+
+def _row(entry: CatalogEntry, task: asyncio.Task[MemoryEstimate | UmlError] | None) -> ModelFile:
+    found = task.result() if task is not None and not task.cancelled() else None
+    return ModelFile(
+        id=entry.id,
+        source=entry.source,
+        format=entry.format,
+        kind=entry.facts.kind if entry.facts else "model",
+        size=entry.size_bytes,
+        reason=entry.reason,
+        estimate=found if isinstance(found, MemoryEstimate) else None,
+        fault=found.message if isinstance(found, UmlError) else None,
+    )

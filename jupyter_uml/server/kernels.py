@@ -1,0 +1,58 @@
+"""Which notebook kernels live: models stay loaded for those that use them, and for no longer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable
+
+from jupyter_uml.loader.loader import UniversalLoader
+
+KERNEL_HEADER = "X-Jupyter-Kernel"
+LOOK_SECONDS = 2.0
+ASKED_SECONDS = 3600.0  # a kernel that asked may hold something only after so long: its model has to be loaded first
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+log = logging.getLogger(__name__)
+
+
+class KernelWatch:
+    """Lets go of what kernels held that are gone. Looks for them only while there may be something to let go of."""
+
+    def __init__(self, loader: UniversalLoader, living: Callable[[], Iterable[str]]) -> None:
+        """`living`: the ids of this server's kernels."""
+        self._loader, self._living = loader, living
+        self._asked: dict[str, float] = {}  # when each kernel asked last
+        self._task: asyncio.Task[None] | None = None
+
+    def known(self, kernel: str) -> str | None:
+        """The kernel's id if there is such a kernel, which is looked after from now on."""
+        if not _ID.fullmatch(kernel) or kernel not in self._living():
+            return None
+        self._asked[kernel] = time.monotonic()
+        if self._task is None:
+            self._task = asyncio.create_task(self._look_after(), name="kernels")
+            self._task.add_done_callback(self._ended)
+        return kernel
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _look_after(self) -> None:
+        while self._asked or self._loader.kernels():
+            await asyncio.sleep(LOOK_SECONDS)
+            living = set(self._living())
+            for kernel in self._loader.kernels() - living:
+                log.info("a kernel has ended: what it held may be unloaded")
+                self._loader.release(kernel)
+            oldest = time.monotonic() - ASKED_SECONDS
+            self._asked = {kernel: asked for kernel, asked in self._asked.items() if asked > oldest}
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._task = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("looking after kernels failed", exc_info=error)
