@@ -73,4 +73,4 @@ def test_jupyter_finds_the_extension() -> None:
     (point,) = jupyter_uml._jupyter_server_extension_points()
     assert point["module"] == "jupyter_uml"
     script = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]["jupyter-uml"]
-    assert script == f"{point['app'].__module__}:main"
+    assert script == "jupyter_uml.__main__:main"

@@ -20,7 +20,7 @@ PACKAGE = ROOT / "jupyter_uml"
 # other. Left out of the order: `jupyter_uml/__init__.py`, which names the public things of all layers, `__main__.py`,
 # which starts the server, and `demo`.
 LAYERS = (
-    ("errors",),
+    ("errors", "subcommands"),
     ("types",),
     ("engine", "ipc", "limits"),
     ("worker",),
@@ -32,7 +32,10 @@ LAYERS = (
 )
 
 # Parts that may use less than their layer would let them.
-ONLY = {"kernel": {"client", "types", "errors"}}
+ONLY = {
+    "kernel": {"client", "types", "errors"},
+    "commands": {"client", "service", "loader", "types", "errors"},
+}
 
 # The demo model's path is for the loader and all above it; how it was trained is for nobody.
 DEMO_READERS = {"loader", "service", "server", "client", "kernel"}
@@ -72,7 +75,7 @@ THIRD_PARTY = {
     "httpx2": ("client/", "loader/hub/"),
     "huggingface_hub": ("loader/hub/",),
     "openai": ("client/",),
-    "traitlets": ("server/", "kernel/", "commands/"),
+    "traitlets": ("server/", "kernel/", "commands/", "__main__.py"),
     "IPython": ("kernel/", "__init__.py"),
     "ipywidgets": ("kernel/",),
     "anywidget": ("kernel/",),

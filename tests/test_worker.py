@@ -155,6 +155,7 @@ def test_a_ping_is_answered_by_what_it_does(pipe: Pipe, tmp_path: Path) -> None:
     wait_until(lambda: beat(pipe).beats is None)  # it has nothing to do
     prompt = tuple([100] * 4000)
     pipe.send(ipc.Add(GenerateRequest("r", "m", prompt=prompt, params=SamplingParams(max_tokens=50))))
+    wait_until(lambda: beat(pipe).beats is not None)  # it has taken the request
     beats: list[int | None] = []
 
     def moves() -> bool:

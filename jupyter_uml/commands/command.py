@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +19,8 @@ from traitlets.config.loader import DeferredConfig, KVArgParseConfigLoader
 from jupyter_uml import __version__
 from jupyter_uml.errors import InvalidRequest, UmlError
 from jupyter_uml.loader.catalog.catalog import Catalog, default_model_dir
+from jupyter_uml.loader.prompt_cache import DISK_BYTES, RAM_BYTES, default_cache_dir, prompt_cache
+from jupyter_uml.service import Service
 
 T = TypeVar("T")
 _TRAITS: dict[type[Any], TraitType[Any, Any]] = {bool: Bool(), int: Int(), str: Unicode(), list: List(Unicode())}
@@ -54,6 +58,10 @@ class Command(JupyterApp):
         logging.getLogger("jupyter_uml").setLevel(logging.CRITICAL)  # what goes wrong is told below, once
         try:
             asyncio.run(self.run())
+            sys.stdout.flush()
+        except BrokenPipeError:  # who reads has seen enough; what is still buffered goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self.exit(1)
         except UmlError as error:
             if self.as_json:
                 self.print_json({"error": error.to_dict()})
@@ -74,7 +82,19 @@ class Command(JupyterApp):
 
     def catalog(self) -> Catalog:
         """The models that a server of this user would have."""
-        return Catalog.of_user(self.folders(), demo=self.setting("demo_model", True))
+        demo, stores = self.setting("demo_model", True), self.setting("other_stores", True)
+        return Catalog.of_user(self.folders(), demo=demo, other_stores=stores)
+
+    def service(self, catalog: Catalog) -> Service:
+        """What a server of this user would do with these models, in this process."""
+        cache_dir = self.setting("cache_dir", str(default_cache_dir()))
+        sizes = self.setting("cache_ram", RAM_BYTES), self.setting("cache_disk", DISK_BYTES)
+        cache = partial(prompt_cache, Path(cache_dir).expanduser() if cache_dir else None, *sizes)
+        return Service.over(catalog, cache, limit=self.memory_limit())
+
+    def memory_limit(self) -> int | None:
+        """Bytes that all models of a server may take together, where somebody has limited that."""
+        return self.setting("max_model_memory", 0) or None
 
     def folders(self) -> list[Path]:
         """The folders that are searched, that of this user first."""

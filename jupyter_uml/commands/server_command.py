@@ -6,7 +6,6 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import fields
-from functools import partial
 from typing import Any
 
 from traitlets import Enum, Int, Unicode
@@ -16,8 +15,6 @@ from jupyter_uml.client.local_transport import LocalTransport
 from jupyter_uml.commands.command import JSON_FLAG, Command
 from jupyter_uml.commands.running import find_server
 from jupyter_uml.errors import ConnectionFailed
-from jupyter_uml.loader.prompt_cache import DISK_BYTES, RAM_BYTES, default_cache_dir, prompt_cache
-from jupyter_uml.service import Service
 from jupyter_uml.types import LoadSettings
 
 _NO_SERVER = (
@@ -58,8 +55,7 @@ class ServerCommand(Command):
     @asynccontextmanager
     async def _here(self) -> AsyncGenerator[AsyncUniversalClient, None]:
         catalog = self.catalog()
-        cache = partial(prompt_cache, default_cache_dir(), self.setting("cache_ram", RAM_BYTES), DISK_BYTES)
-        service = Service.over(catalog, cache)
+        service = self.service(catalog)
         try:
             await catalog.refresh()
             yield AsyncUniversalClient(transport=LocalTransport(service))

@@ -18,7 +18,7 @@ from jupyter_uml.errors import InvalidRequest, ModelBusy, UmlError
 from jupyter_uml.types import EffectiveSettings, LoadSettings, Measured, MeasureRequest, Speed, SpeedPoint
 
 NAME = "measurement"  # `Context.stop` cuts a sample short by this name
-SECONDS = 4.6  # of computing, at most, but for the sample that is under way
+SECONDS = 4.6  # of samples, at most; those that are cut short do not count
 PATIENCE = 30.0  # seconds after which a measurement that found no time is given up
 MOST_WAYS, MOST_THREADS = 8, 512
 _DECODE_UNTIL, _PREFILL_UNTIL = 1.7, 3.0  # seconds of computing; then come the sizes of batches
@@ -94,10 +94,7 @@ class _Measurement:
 
     def check_patience(self) -> None:
         if time.monotonic() >= self._due:
-            raise self._too_busy()
-
-    def _too_busy(self) -> ModelBusy:
-        return ModelBusy(f"{self.request.model} had too much else to do to be measured.", retry_after=10)
+            raise ModelBusy(f"{self.request.model} had too much else to do to be measured.", retry_after=10)
 
     def _measure(self) -> Generator[None, None, Speed]:
         token = yield from self._first_token()
@@ -110,8 +107,6 @@ class _Measurement:
             return [self._probe.prefill(threads, n_tokens, n_tokens)]
 
         yield from self._hold(decode, decoded, _DECODE_UNTIL)
-        if not decode.tried(decode.ways[0]):
-            raise self._too_busy()
         n_tokens = self._prompt_tokens(token)
         prefill = Contest([*self.request.threads, self._own.prefill] if n_tokens else [], _WORTH)
         yield from self._hold(prefill, prefilled, _PREFILL_UNTIL)
@@ -155,8 +150,6 @@ class _Measurement:
         """Seconds that a token takes, roughly."""
         seconds = list[float]()
         while not seconds or (len(seconds) < 2 and seconds[0] < _COLD):
-            if self._probe.spent > SECONDS:
-                raise self._too_busy()
             with suppress(CutShort):
                 seconds.append(self._probe.decode(self._own.decode, 1, 1))
             yield

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Generic, TypeVar
 
-LEAST_ROUNDS = 5  # before another way is preferred to the usual one
+LEAST_ROUNDS = 4  # before another way is preferred to the usual one
 MOST_ROUNDS = 16
 _SECURE = 3.0  # standard errors by which it has to be faster
 _MOSTLY = 0.8  # share of the rounds in which it has to be: with few of them, their scatter may be small by luck

@@ -137,7 +137,8 @@ class Engine:
             outputs += [output for piece in images for output in self._see(piece)]
         if (finished := self.side.step(beside=bool(self._places.running))) is not None:
             outputs.append(_output(finished))
-        if (measured := self.bench.step(others=bool(self._places) or self.side.busy)) is not None:
+        others = bool(self._places or outputs) or self.side.busy  # what is there has to be sent first
+        if (measured := self.bench.step(others=others)) is not None:
             outputs.append(_output(measured))
         return outputs
 

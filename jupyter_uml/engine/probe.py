@@ -29,7 +29,7 @@ class _Place(NamedTuple):
 
 
 class Probe:
-    """`names`: whose `Context.stop` cuts a computation short. `spent`: seconds of computing so far."""
+    """`names`: whose `Context.stop` cuts a computation short. `spent`: seconds of what was computed to its end."""
 
     def __init__(self, context: Context, n_slots: int, names: Collection[str]) -> None:
         self._context, self._n_slots, self._names = context, n_slots, names
@@ -104,7 +104,7 @@ class Probe:
         started = time.perf_counter()
         finished = self._context.decode(rows, self._names) is not None
         seconds = time.perf_counter() - started
-        self.spent += seconds
         if not finished:
             raise CutShort
+        self.spent += seconds
         return seconds

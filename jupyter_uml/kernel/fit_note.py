@@ -32,7 +32,7 @@ class FitNote:
         """Show the verdict about a model as soon as it is known, and none about None; returns at once."""
         if self._job is not None:
             self._job.cancel()
-        if False:
+        if model != self._about:
             self.say("")  # what is shown is about another one
         self._about = model
         self._job = self._client.background.start(self._estimate(model, settings)) if model is not None else None

@@ -342,7 +342,7 @@ class UniversalLoader:
     def _given_up(managed: Managed, seconds: float) -> ModelRestarting:
         return ModelRestarting(
             f"{managed.entry.id} crashed {crashes.MOST} times within {crashes.WINDOW:.0f} s and is left alone now. "
-            f"Load it again to try at once. The end of its log: {managed.crashes.log}",
+            f"Load it again to try at once. The last time: {managed.crashes.log}",
             retry_after=round(seconds, 1),
         )
 

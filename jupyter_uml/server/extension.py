@@ -45,6 +45,7 @@ from jupyter_uml.server.openapi import OpenApiHandler
 from jupyter_uml.server.pull import PULL_ROUTES
 from jupyter_uml.server.responses import RESPONSE_ROUTES
 from jupyter_uml.service import Service
+from jupyter_uml.subcommands import SUBCOMMANDS
 from jupyter_uml.types.duration import keep_alive_seconds
 
 Route = tuple[str, type[RequestHandler], dict[str, Any]]
@@ -102,15 +103,7 @@ class UMLApp(ExtensionApp):
     }
     flags = {"allow-root": ({"ServerApp": {"allow_root": True}}, "Run as root, too.")}  # noqa: RUF012
     classes = [ServerApp]  # noqa: RUF012
-    subcommands = {  # noqa: RUF012  imported only when they are called
-        "models": ("jupyter_uml.commands.models.ModelsApp", "List the models, and what cannot be loaded and why."),
-        "load": ("jupyter_uml.commands.load.LoadApp", "Load a model on the running server."),
-        "unload": ("jupyter_uml.commands.unload.UnloadApp", "Give a model's memory back."),
-        "estimate": ("jupyter_uml.commands.estimate.EstimateApp", "Say whether a model fits, and with what settings."),
-        "pull": ("jupyter_uml.commands.pull.PullApp", "Bring a model from Hugging Face's hub."),
-        "bench": ("jupyter_uml.commands.bench.BenchApp", "Measure how fast a model computes, for its next load."),
-        "doctor": ("jupyter_uml.commands.doctor.DoctorApp", "Say what this machine can run and what is wrong with it."),
-    }
+    subcommands = SUBCOMMANDS
     description = "Serve language models on this machine, without notebooks. In JupyterLab it runs by itself."
     extension_url = "/uml/health"
     load_other_extensions = False

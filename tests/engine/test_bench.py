@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -14,7 +14,7 @@ import pytest
 
 from jupyter_uml.demo import demo_model_path
 from jupyter_uml.engine import bench
-from jupyter_uml.engine.context import Context, Row
+from jupyter_uml.engine.context import Context, Logits, Row
 from jupyter_uml.engine.engine import Engine, Failure
 from jupyter_uml.engine.model import Model
 from jupyter_uml.engine.probe import CutShort, Probe
@@ -183,12 +183,17 @@ def test_cells_are_given_back_bit_by_bit(context: Context) -> None:
 def test_a_computation_that_is_stopped_ends_at_once_and_leaves_nothing(context: Context) -> None:
     before = held(context)
     probe = Probe(context, 4, {"probe"})
-    seconds = probe.prefill(1, 512, 512) * 512
-    threading.Timer(seconds / 8, context.stop, ["probe"]).start()
-    started = time.perf_counter()
-    with pytest.raises(CutShort):
-        probe.prefill(1, 512, 8)
-    assert time.perf_counter() - started < 0.25 + seconds / 8
+    stopped = list[float]()
+
+    def stop() -> None:
+        context.stop("probe")
+        stopped.append(time.perf_counter())
+
+    threading.Timer(0.02, stop).start()
+    with pytest.raises(CutShort):  # noqa: PT012
+        while True:
+            probe.prefill(1, 512, 512)
+    assert time.perf_counter() - stopped[0] < 0.25
     assert held(context) == before
     assert probe.decode(1, 1, 4) > 0  # once is enough
 
@@ -229,6 +234,29 @@ def last(engine: Engine) -> object:
     while engine.busy:
         outputs += engine.step()
     return outputs[-1]
+
+
+def test_an_answer_is_not_held_back_by_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither its last piece, which leaves with the step that made it."""
+    engine = make_engine(n_parallel=1, n_ctx=256)
+    decode, samples = engine._context.decode, list[bool]()
+
+    def watched(rows: list[Row], names: Collection[str] = (), *others: Collection[int]) -> list[Logits] | None:
+        samples.append(bench.NAME in names)
+        return decode(rows, names, *others)
+
+    monkeypatch.setattr(engine._context, "decode", watched)
+    engine.bench.begin(ONE_THREAD)
+    engine.step()
+    assert samples == [True]
+    engine.add(raw(story(20), SamplingParams(max_tokens=1)))
+    outputs = engine.step()
+    assert isinstance(outputs[-1], Chunk)
+    assert outputs[-1].finish_reason == "length"
+    assert samples == [True, False]
+    engine.step()
+    assert samples[2]
+    engine.close()
 
 
 def test_one_at_a_time_within_bounds_and_it_can_be_called_off() -> None:

@@ -184,6 +184,12 @@ class TestCommand:
         assert "Suits this machine: Model-Q8_0.gguf" in out
         assert not (tmp_path / "hf").exists()
 
+    def test_programs_get_json(self, hub: HubServer, repo: str, tmp_path: Path) -> None:
+        listed = json.loads(command(hub, tmp_path, repo, "--list", "--json").communicate(timeout=60)[0])
+        assert (listed["suits"], listed["commit"]) == ("Model-Q8_0.gguf", COMMIT)
+        pulled = json.loads(command(hub, tmp_path, f"{repo}:Q4_K_M", "--json").communicate(timeout=60)[0])
+        assert Path(pulled["path"]).read_bytes() == hub.repositories[repo].content["Model-Q4_K_M.gguf"]
+
     @pytest.mark.parametrize(
         ("arguments", "says"),
         [((), "which model"), (("nonsense",), "owner/repository"), (("some/Nothing",), "no such repository")],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from functools import partial
 from inspect import cleandoc
 
 from jupyter_uml.commands.command import JSON_FLAG, Command
@@ -11,8 +10,6 @@ from jupyter_uml.commands.doctor.checks import examine
 from jupyter_uml.commands.doctor.gathering import gather
 from jupyter_uml.commands.doctor.report import as_json, as_text, runs
 from jupyter_uml.commands.terminal_text import has_colours
-from jupyter_uml.loader.loader import UniversalLoader
-from jupyter_uml.loader.prompt_cache import RAM_BYTES, default_cache_dir, prompt_cache
 
 
 class DoctorApp(Command):
@@ -32,12 +29,11 @@ class DoctorApp(Command):
 
     async def run(self) -> None:
         catalog = self.catalog()
-        cache = partial(prompt_cache, default_cache_dir(), self.setting("cache_ram", RAM_BYTES))
-        loader = UniversalLoader(catalog, cache)
+        service = self.service(catalog)
         try:
-            facts = await gather(catalog, loader, self.folders())
+            facts = await gather(catalog, service.loader, self.folders(), self.memory_limit())
         finally:
-            await loader.close()
+            await service.aclose()
             await catalog.close()
         findings = examine(facts)
         if self.as_json:

@@ -18,6 +18,7 @@ from jupyter_uml.commands.doctor.installation_checks import (
 )
 from jupyter_uml.commands.doctor.memory_checks import (
     check_available,
+    check_configured,
     check_container,
     check_limits,
     check_overcommit,
@@ -36,7 +37,7 @@ from jupyter_uml.commands.doctor.server_checks import check_servers, check_worke
 
 CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     *(check_instructions, check_build, check_llama, check_quota, check_threads),
-    *(check_gpus, check_available, check_container, check_swap, check_overcommit, check_limits),
+    *(check_gpus, check_available, check_container, check_configured, check_swap, check_overcommit, check_limits),
     *(check_disks, check_folders, check_network),
     *(check_found, check_fitting, check_broken, check_failing, check_profiles, check_other_formats),
     *(check_python, check_extension, check_labextension, check_clock, check_offline),

@@ -30,7 +30,7 @@ class Memory:
     """Bytes. `ram`: of the machine. `limit`: of the strictest cgroup. `available`: without swapping, to us.
 
     `swapped_in`: bytes a second that came back from swap while we looked. `strict`: the kernel promises no more than
-    there is (`vm.overcommit_memory` is 2).
+    there is (`vm.overcommit_memory` is 2). `configured`: what all models of a server may take together; None: all.
     """
 
     ram: int
@@ -40,6 +40,7 @@ class Memory:
     swap_used: int
     swapped_in: float
     strict: bool
+    configured: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class ModelFile:
     """A row of the catalog. `kind`: model, adapter, projector or other. `reason`: why it cannot be loaded.
 
     `estimate`: how it fits; None: not known, then `fault` says why, or there was no time to look.
+    `speed`: tokens a second of one answer, as it was measured here; None: it was not.
     """
 
     id: str
@@ -100,7 +102,7 @@ class ModelFile:
     reason: str | None = None
     estimate: MemoryEstimate | None = None
     fault: str | None = None
-    speed: str | None = None
+    speed: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from jupyter_uml.commands.doctor.card_facts import find_cards
@@ -25,8 +26,8 @@ from jupyter_uml.loader.memory.machine import Gpu
 BUILD_SECONDS, GPU_SECONDS = 3.0, 3.0  # a driver that takes longer has something wrong with it
 
 
-async def gather(catalog: Catalog, loader: UniversalLoader, folders: Sequence[Path]) -> Facts:
-    """Takes a second or two."""
+async def gather(catalog: Catalog, loader: UniversalLoader, folders: Sequence[Path], limit: int | None) -> Facts:
+    """Takes a second or two. `limit`: bytes that all models of a server may take, as configured; None: not limited."""
     began, swapped = time.monotonic(), swapped_in()
     (build, gpus, models), found_folders, servers, workers, installed = await asyncio.gather(
         _llama(catalog, loader),
@@ -35,12 +36,12 @@ async def gather(catalog: Catalog, loader: UniversalLoader, folders: Sequence[Pa
         asyncio.to_thread(find_workers),
         asyncio.to_thread(installation),
     )
-    machine = await Ledger().machine(reading=GpuReading(gpus, time.time()))
+    machine = await Ledger(limit=limit).machine(reading=GpuReading(gpus, time.time()))
     rate = (swapped_in() - swapped) / max(0.1, time.monotonic() - began)
     return Facts(
         system=sys.platform,
         processor=processor(),
-        memory=memory(rate),
+        memory=replace(memory(rate), configured=limit),
         limits=limits(),
         cards=find_cards(),
         gpus=gpus,

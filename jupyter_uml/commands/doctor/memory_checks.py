@@ -9,6 +9,7 @@ from jupyter_uml.commands.doctor.finding import Finding, error, note, ok, warnin
 from jupyter_uml.loader.memory.fit import readable
 
 TOPIC = "Memory"
+_CONFIGURED = "To change that: c.UMLApp.max_model_memory in jupyter_server_config.py."
 _LEAST, _LITTLE = 256 << 20, 2 << 30  # bytes: with less nothing but the demo runs, with less only tiny models do
 _SMALL_SHARE, _SMALL = 0.5, 4 << 30  # of the machine's RAM, and bytes, below which a container is small
 _SWAP_USED = 512 << 20  # bytes
@@ -44,6 +45,12 @@ def check_container(facts: Facts) -> Iterator[Finding]:
         yield warning("Container", f"{message}.", remedy)
     else:
         yield ok("Container", message)
+
+
+def check_configured(facts: Facts) -> Iterator[Finding]:
+    limit = facts.memory.configured
+    if limit is not None and limit < facts.memory.ram:
+        yield note(TOPIC, f"As configured, all models together take at most {readable(limit)}.", _CONFIGURED)
 
 
 def check_swap(facts: Facts) -> Iterator[Finding]:

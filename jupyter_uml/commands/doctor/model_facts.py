@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
 from jupyter_uml.commands.doctor.facts import ModelFile
 from jupyter_uml.errors import UmlError
 from jupyter_uml.loader.catalog.catalog import Catalog, CatalogEntry
 from jupyter_uml.loader.loader import UniversalLoader
+from jupyter_uml.loader.speed import SpeedRecords, default_speeds_path
 from jupyter_uml.types import MemoryEstimate
 
 LOOK_SECONDS, FIT_SECONDS = 2.0, 1.5
@@ -26,7 +28,8 @@ async def find_models(catalog: Catalog, loader: UniversalLoader | None) -> tuple
         for task in late:
             task.cancel()
         await asyncio.gather(*tasks.values(), return_exceptions=True)
-    return tuple(_row(entry, tasks.get(entry.id)) for entry in entries)
+    speeds = SpeedRecords(default_speeds_path())
+    return tuple(replace(_row(entry, tasks.get(entry.id)), speed=_speed(speeds, entry)) for entry in entries)
 
 
 async def _look(catalog: Catalog) -> bool:
@@ -45,6 +48,13 @@ async def _fit(loader: UniversalLoader, entry: CatalogEntry) -> MemoryEstimate |
         return await loader.estimate(entry.id)
     except UmlError as error:
         return error
+
+
+def _speed(speeds: SpeedRecords, entry: CatalogEntry) -> float | None:
+    """Tokens a second of one answer, with the best number of threads."""
+    measured = speeds.speed(entry) if entry.loadable else None
+    alone = [point.tokens_per_second for point in measured.decode if point.batch == 1] if measured else []
+    return max(alone, default=None)
 
 
 def _row(entry: CatalogEntry, task: asyncio.Task[MemoryEstimate | UmlError] | None) -> ModelFile:

@@ -104,14 +104,14 @@ def _models(facts: Facts, columns: int, paint: Paint) -> Iterator[str]:
         return
     yield ""
     yield "  Models that are here:"
-    headings = ("model", "max context", "memory", "speed", "as it would be loaded now")
+    headings = ("model", "max context", "memory", "tokens/s", "as it would be loaded now")
     shown = here[:_MOST_MODELS]
     rows = [_row(model) for model in shown]
     places = [place for place in range(len(headings)) if place != 3 or any(row[3] for row in rows)]
     heading, *lines = table(
         [headings[place] for place in places],
         [[row[place] for place in places] for row in rows],
-        frozenset(("max context", "memory", "speed")),
+        frozenset(("max context", "memory", "tokens/s")),
         columns - 4,
     ).splitlines()
     yield f"    {paint(heading, 'dim')}"
@@ -125,13 +125,17 @@ def _models(facts: Facts, columns: int, paint: Paint) -> Iterator[str]:
 def _row(model: ModelFile) -> tuple[str, ...]:
     found = model.estimate
     if found is None:
-        return (model.id, "", readable(model.size), model.speed or "", "not looked at: jupyter uml estimate")
-    return (model.id, _tokens(found.largest_context), readable(_bytes(found)), model.speed or "", found.verdict)
+        return (model.id, "", readable(model.size), _speed(model), "not looked at: jupyter uml estimate")
+    return (model.id, _tokens(found.largest_context), readable(_bytes(found)), _speed(model), found.verdict)
 
 
 def _bytes(estimate: MemoryEstimate) -> int:
     """Without prompts that would be kept: they take what is left over."""
     return sum(part.ram + part.gpu for part in estimate.parts if part.name != "cache")
+
+
+def _speed(model: ModelFile) -> str:
+    return "" if model.speed is None else f"{model.speed:,.{0 if model.speed >= 100 else 1}f}"
 
 
 def _tokens(count: int) -> str:

@@ -48,10 +48,9 @@ class Line:
         self._length += 1
         deadline = time.monotonic() + seconds
         try:
-            # Its file is read, or found wanting, before anybody else has to wait for that.
-            await self._planner.plan(managed.entry, load.wishes)
             load.queued = self._turn.locked()
             async with self._in_turn(deadline):
+                load.plan = await self._planner.plan(managed.entry, load.wishes)  # the others wait for no slow file
                 return await self._make(managed, load, deadline)
         finally:
             self._length -= 1

@@ -12,6 +12,7 @@ from jupyter_uml.loader.catalog.entry import CatalogEntry
 from jupyter_uml.loader.lifecycle.crashes import Crashes
 from jupyter_uml.loader.lifecycle.holds import Holds
 from jupyter_uml.loader.lifecycle.instance import Instance
+from jupyter_uml.loader.memory.planner import Plan
 from jupyter_uml.types import LoadSettings, ModelState
 
 
@@ -26,6 +27,7 @@ class Load:
     progress: float = 0.0
     delay: float = 0.0  # seconds before it begins
     error: UmlError | None = None  # why it failed
+    plan: Plan | None = None  # how it would be loaded, as far as that is known
 
 
 @dataclass(slots=True, eq=False)

@@ -40,7 +40,10 @@ def status_of(entry: CatalogEntry, managed: Managed | None, monitor: HealthMonit
         kernels=len(managed.holds.kernels),
         waiting=managed.waiting if loading else 0,
     )
-    return row if managed.current is None else _running(row, managed, managed.current, monitor, now)
+    if managed.load is not None and managed.load.plan is not None:
+        row = replace(row, estimated_bytes=managed.load.plan.fit.estimate.peak)
+    seen = managed.current or (managed.leaving[-1].instance if managed.leaving and managed.load is None else None)
+    return row if seen is None else _running(row, managed, seen, monitor, now)
 
 
 def _running(row: ModelStatus, managed: Managed, instance: Instance, monitor: HealthMonitor, now: float) -> ModelStatus:

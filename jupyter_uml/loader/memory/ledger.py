@@ -147,6 +147,8 @@ class Ledger:
             while self._unwritten:
                 self._unwritten = False
                 await asyncio.to_thread(self._sheets.write, [promise.row for promise in self._promises])
+        except RuntimeError:  # the interpreter is ending: a dead server's file counts for nobody
+            return
         finally:
             self._writing = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -38,7 +39,7 @@ def weight_bytes(
     the pages between when memory is short.
     """
     tied = not any(tensor.name == "output.weight" for tensor in gguf.tensors)
-    first_on_gpu = _first_on_gpu(n_layers, n_gpu_layers) if has_gpu else n_layers + 1
+    first_on_gpu = _first_on_gpu(n_layers, n_gpu_layers) if has_gpu else sys.maxsize
     used, repacked, gpu = list[GgufTensor](), 0, 0
     resident = [tensor for tensor in gguf.tensors if not _is_read_lazily(tensor)]
     for tensor in resident:

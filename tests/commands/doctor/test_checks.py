@@ -127,6 +127,10 @@ CASES: dict[str, tuple[Facts, str, str, str]] = {
         spoilt("memory", limit=3 * GIB),
         *("warning", "limits this to 3.0 GiB of the machine's 32.0 GiB", "docker run --memory"),
     ),
+    "a limit of one's own": (
+        spoilt("memory", configured=8 * GIB),
+        *("note", "together take at most 8.0 GiB", "c.UMLApp.max_model_memory"),
+    ),
     "much in swap": (spoilt("memory", swap_used=3 * GIB), "warning", "3.0 GiB of 8.0 GiB of swap", "top -o %MEM"),
     "swapping now": (spoilt("memory", swapped_in=50.0 * (1 << 20)), "warning", "50 MiB a second", "--n-ctx"),
     "no swap": (spoilt("memory", swap=0), "note", "kills a process at once", ""),

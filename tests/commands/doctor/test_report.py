@@ -57,6 +57,11 @@ def test_the_largest_sizes_and_the_models_that_are_here_are_told() -> None:
     assert re.search(r"large +none +99\.0 GiB +does not fit: needs 99\.0 GiB", told)
 
 
+def test_measured_speeds_have_a_column_of_their_own() -> None:
+    assert "tokens/s" not in text(HEALTHY)
+    assert re.search(r"mine +32k +5\.0 GiB +12\.3 +fits", text(spoilt(models=(replace(MINE, speed=12.34),))))
+
+
 def test_a_gpu_is_told_by_what_it_holds() -> None:
     gpus = (Gpu("CUDA0", 24 * GIB, 23 * GIB),)
     facts = spoilt(gpus=gpus, machine=Machine(64 * GIB, 60 * GIB, gpus, LAPTOP.features))

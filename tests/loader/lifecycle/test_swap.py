@@ -90,7 +90,7 @@ async def test_a_change_that_fails_leaves_the_old_worker_as_it_was(trio: Path, m
     async with staged(trio) as loader:
         pid = (await loader.load("ann", PLAIN)).pid
 
-        async def start(*_: object) -> WorkerEngine:
+        async def start(*_: object, **__: object) -> WorkerEngine:
             raise ModelLoadFailed("No.")
 
         with monkeypatch.context() as patch:
