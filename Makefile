@@ -64,9 +64,12 @@ types: $(VENV)/.test
 	$(call step,types)
 	@$(BIN)/mypy
 
+# In two processes, one for each of two cores.
 unit: $(VENV)/.test
 	$(call step,unit tests)
-	@$(PYTEST) -m 'not browser'
+	@set +e; log=$$(mktemp); $(PYTEST) -m 'not browser' tests/engine tests/demo tests/bench >"$$log" 2>&1 & engine=$$!; \
+	$(PYTEST) -m 'not browser' --ignore=tests/engine --ignore=tests/demo --ignore=tests/bench tests; rest=$$?; \
+	wait $$engine; engine=$$?; cat "$$log"; rm -f "$$log"; exit $$((engine + rest))
 
 sidebar: $(VENV)/.test
 	$(call step,sidebar tests)

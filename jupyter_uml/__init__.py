@@ -7,8 +7,9 @@ The way of a request, here of a `%%uml` cell:
 2. `server/base.py` is the gate: who asks, may they, is the body sound. `server/endpoint.py` is the route of every
    protocol; `protocol/` says what the protocols mean: `openai/chat.py`, for instance, turns OpenAI's fields into a
    `GenerateRequest` (`types/`).
-3. `service.py` is the product without HTTP. It asks `loader/loader.py` for the model's engine, which is started
-   just in time, once for all who ask.
+3. `service.py` is the product without HTTP. It asks `loader/loader.py` for the use of the model's engine, which is
+   started just in time, once for all who ask: `loader/catalog/` knows the file, `loader/memory/` what it will take,
+   `loader/lifecycle/` who makes room for it and how long it stays.
 4. `loader/handle.py` sends the request through `loader/process.py` to the model's worker process, in the messages of
    `ipc.py`.
 5. `worker.py` hands it to `engine/engine.py`, which builds the prompt (`engine/prompt.py`, with the chat template of
@@ -27,7 +28,8 @@ Closing the stream at any point of this way aborts the sequence in the engine. E
 tree of `errors.py`. A process without a server runs steps 3 to 7 in place (`LocalTransport`), the
 `openai` package included.
 
-Beside the way: `server/extension.py` builds everything once; `demo/` holds the bundled model and what it was trained
+Beside the way: `loader/hub/` brings models here, `loader/health.py` watches the workers, `commands/` holds the
+sub-commands of `jupyter uml`; `server/extension.py` builds everything once; `demo/` holds the bundled model and what it was trained
 by; `labextension/` (outside the package) is JupyterLab's sidebar. A file imports from lower layers only, as
 `tests/test_layers.py` lists them.
 """

@@ -237,3 +237,19 @@ async def test_a_request_in_the_middle_does_not_wait_for_a_sample() -> None:
     await engine.close()
     assert len(waits) == 5
     assert sorted(waits)[2] < 0.25, waits
+
+
+@pytest.mark.anyio
+async def test_a_batch_of_a_short_context_takes_no_memory_from_a_long_one(models: Path, records: SpeedRecords) -> None:
+    catalog = Catalog([models])
+    planner = Planner(catalog, speeds=records)
+    entry = catalog.get("endless")
+    plain = await planner.plan(entry, LoadSettings(n_ctx=32768))
+    records.add(entry, measured(LoadSettings(n_batch=256)))
+    assert (await planner.plan(entry, LoadSettings(n_ctx=1024))).spec.settings.n_batch == 256
+    long = await planner.plan(entry, LoadSettings(n_ctx=32768))
+    assert (long.spec.settings.n_batch, long.fit.estimate.ram) == (0, plain.fit.estimate.ram)
+    asked = await planner.plan(entry, LoadSettings(n_ctx=32768, n_batch=256))
+    assert asked.spec.settings.n_batch == 256
+    assert asked.fit.estimate.ram > plain.fit.estimate.ram
+    await planner.close()

@@ -49,7 +49,7 @@ class ModelMemory:
         yield Part("tokenizer", _TABLES + _TOKEN * self.shape.vocabulary + _MERGE * self.shape.merges)
 
     def _context(self, settings: EffectiveSettings, n_ahead: int) -> Iterator[Part]:
-        flash = settings.n_gpu_layers != 0 or settings.kv_type != "f16"
+        flash = uses_flash(settings)
         batch = batch_tokens(self.shape, settings, flash)
         sizes = layer_bytes(self.shape, settings, batch, flash, WINDOWS_WHOLE)
         moved = offloaded(sizes, settings.n_gpu_layers) if uses_gpu(settings, self._machine) else 0
@@ -66,6 +66,11 @@ class ModelMemory:
         if on_gpu and not 0 <= settings.n_gpu_layers <= len(shape.layers):
             return Part("compute", graph + input_bytes(shape, n_ctx, batch, flash), on_gpu)
         return Part("compute", graph + used + work_bytes(shape, n_ctx, batch, flash), on_gpu, later=reserved - used)
+
+
+def uses_flash(settings: EffectiveSettings) -> bool:
+    """Whether attention is computed without keeping all scores, as `engine/context.py` chooses."""
+    return settings.n_gpu_layers != 0 or settings.kv_type != "f16"
 
 
 def uses_gpu(settings: EffectiveSettings, machine: Machine) -> bool:

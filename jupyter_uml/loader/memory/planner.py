@@ -13,15 +13,16 @@ from jupyter_uml.errors import InsufficientMemory, InvalidRequest
 from jupyter_uml.loader.catalog.catalog import Catalog, CatalogEntry
 from jupyter_uml.loader.catalog.gguf_file import GgufFile
 from jupyter_uml.loader.memory.companions import Finder, ModelSet
-from jupyter_uml.loader.memory.compute import SMALLEST_BATCH
+from jupyter_uml.loader.memory.compute import SMALLEST_BATCH, batch_tokens
 from jupyter_uml.loader.memory.fit import Fit, default_threads, fit
 from jupyter_uml.loader.memory.gpus import find_gpus
 from jupyter_uml.loader.memory.ledger import GpuReading, Ledger, Need, Promise
 from jupyter_uml.loader.memory.machine import Machine, peak_resident
+from jupyter_uml.loader.memory.model import uses_flash
 from jupyter_uml.loader.memory.record import Experience, MemoryRecords, place_of, record_of, says_something
-from jupyter_uml.loader.memory.shape import shape_of
+from jupyter_uml.loader.memory.shape import ModelShape, shape_of
 from jupyter_uml.loader.speed import advised
-from jupyter_uml.types import CacheSettings, LoadSettings, MemoryEstimate, MemoryPart, ModelSpec
+from jupyter_uml.types import CacheSettings, EffectiveSettings, LoadSettings, MemoryEstimate, MemoryPart, ModelSpec
 
 GPU_SECONDS = 60.0  # how old a reading of free GPU memory may be for a forecast
 GPU_SECONDS_DECIDING = 2.0
@@ -169,11 +170,15 @@ class Planner:
 
     def _planned(self, entry: CatalogEntry, wishes: LoadSettings, files: ModelSet, machine: Machine) -> Plan:
         """Some milliseconds of computing, and a small file."""
-        architecture, place = shape_of(files.model).architecture, place_of(machine)
+        shape, place = shape_of(files.model), place_of(machine)
+        architecture, advised_wishes = shape.architecture, self._advised(entry, wishes)
         known = self._records.experience(architecture, place) if self._records else Experience()
         cache = self._cache()
         companions = replace(files.companions, cache_bytes=cache.ram_bytes)
-        found = fit(files.model, machine, self._advised(entry, wishes), companions, known)
+        found = fit(files.model, machine, advised_wishes, companions, known)
+        if wishes.n_batch is None and found.settings.n_batch > _usual_batch(shape, found.settings):
+            # It was measured with a shorter context: it must not take memory from this one.
+            found = fit(files.model, machine, replace(advised_wishes, n_batch=None), companions, known)
         cache = replace(cache, ram_bytes=found.cache_bytes)
         spec = ModelSpec(
             id=entry.id,
@@ -213,6 +218,10 @@ def _check(entry: CatalogEntry, model: GgufFile, wishes: LoadSettings) -> None:
         )
     if wishes.n_batch is not None and wishes.n_batch < (least := _least_batch(wishes)):
         raise InvalidRequest(f"n_batch must be {least} or more, not {wishes.n_batch}.", param="n_batch")
+
+
+def _usual_batch(shape: ModelShape, settings: EffectiveSettings) -> int:
+    return batch_tokens(shape, replace(settings, n_batch=0), uses_flash(settings))
 
 
 def _least_batch(wishes: LoadSettings) -> int:
