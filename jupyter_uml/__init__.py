@@ -28,10 +28,10 @@ Closing the stream at any point of this way aborts the sequence in the engine. E
 tree of `errors.py`. A process without a server runs steps 3 to 7 in place (`LocalTransport`), the
 `openai` package included.
 
-Beside the way: `loader/hub/` brings models here, `loader/health.py` watches the workers, `commands/` holds the
-sub-commands of `jupyter uml`; `server/extension.py` builds everything once; `demo/` holds the bundled model and what it was trained
-by; `labextension/` (outside the package) is JupyterLab's sidebar. A file imports from lower layers only, as
-`tests/test_layers.py` lists them.
+Beside the way: `loader/hub/` brings models here, `loader/health.py` watches the workers; `commands/` holds the
+sub-commands of `jupyter uml`; `server/extension.py` builds everything once; `demo/` holds the bundled model and what
+it was trained by; `labextension/` (outside the package) is JupyterLab's sidebar. A file imports from lower layers
+only, as `tests/test_layers.py` lists them.
 """
 
 from __future__ import annotations
