@@ -195,7 +195,7 @@ def test_a_kernel_that_restarts_leaves_the_model_loaded(own_server: Server, note
     ("cell", "said"),
     [
         ("%uml load nope", "No model is called"),
-        ("%uml load broken", "cannot load broken"),
+        ("%uml load broken", "broken cannot be loaded"),
         ("%%uml nope\nhello", "No model is called"),
         ("%%uml demo\n" + "word " * 3000, "context holds 1024"),
         ("%%uml demo\n  ", "empty"),

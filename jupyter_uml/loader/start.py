@@ -82,4 +82,5 @@ async def _watch(process: WorkerProcess, watchdog: Watchdog, interval: float) ->
 
 
 def _failed(what: str, last_words: str) -> ModelLoadFailed:
-    return ModelLoadFailed(f"{what} {last_words}", retry_after=5)
+    cause, _, log = last_words.partition("\n")
+    return ModelLoadFailed(f"{what} {cause}" + (f" The end of its log:\n{log}." if log else ""), retry_after=5)

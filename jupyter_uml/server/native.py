@@ -37,7 +37,8 @@ class LoadModelHandler(UmlHandler):
         status = await self.service.load(
             body.model, body.settings(), wait=body.wait, hold=self.hold(body.keep_alive), pin=body.pin
         )
-        self.write_json(status, 200 if status.state == "loaded" else 202)
+        done = status.state == "loaded" and (body.wait or status.progress is None)  # else it is loaded anew
+        self.write_json(status, 200 if done else 202)
 
 
 class EstimateHandler(UmlHandler):

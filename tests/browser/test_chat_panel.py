@@ -70,7 +70,7 @@ def test_stop_ends_the_answer_in_the_engine_too(lab: Lab, endless: str) -> None:
 def test_a_broken_model_gives_one_line_and_a_way_to_try_again(lab: Lab, broken: Path, demo_bytes: bytes) -> None:
     chat = open_chat(lab, "broken")
     chat.ask("Hello?")
-    expect(chat.error).to_contain_text("cannot load broken")
+    expect(chat.error).to_contain_text("broken cannot be loaded")
     assert "\n" not in chat.error.inner_text()
     assert str(broken.parent) not in chat.error.inner_text()
     broken.write_bytes(demo_bytes)

@@ -122,10 +122,13 @@ def test_each_is_refused_with_a_reason_and_costs_nothing(broken_server: Server) 
 
 
 def is_readable(reason: str, models: Path) -> bool:
-    """A sentence of words that says what is wrong, without a path, an address, or the name of an exception."""
-    words = reason.split()
+    """A sentence of words that says what is wrong, without a path, an address, or the name of an exception.
+
+    Where llama.cpp ended the process, the end of its log stands below it.
+    """
+    said, _, _ = reason.partition("\n")
     hidden = (str(models), "/tmp", "Traceback", "0x", "Error:", "None")
-    return len(words) >= 6 and reason.endswith((".", "?")) and not any(each in reason for each in hidden)
+    return len(said.split()) >= 6 and said.endswith((".", "?")) and not any(each in reason for each in hidden)
 
 
 def strip_ids(reasons: Iterable[str]) -> list[str]:
@@ -159,6 +162,9 @@ def test_what_only_llama_cpp_can_see_costs_a_worker_and_no_more(broken_server: S
     before = warmed_up(broken_server)
     for place, kind in enumerate(HOLLOW):
         response = broken_server.post("load_model", {"model": f"hollow-{place}"})
+        if kind == "more heads for keys than there are":  # their cache is what would not fit, before anything else
+            assert response.status_code == 503, (kind, response.text)
+            continue
         assert response.status_code == 422, (kind, response.text)
         assert is_readable(response.json()["error"]["message"], broken_server.models), response.text
     wait_until(lambda: is_as_before(broken_server, before), 5)

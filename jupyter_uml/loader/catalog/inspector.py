@@ -180,8 +180,14 @@ class _Reader:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         # While a disk hangs, a process that reads from it cannot end: asyncio reaps it when it does.
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), _END_SECONDS)
+        ended = asyncio.create_task(process.wait(), name="end of file reader")
+        try:
+            await asyncio.wait([ended], timeout=_END_SECONDS)
+        except asyncio.CancelledError:  # whoever cancels wants nothing to be left, and it has been killed already
+            await asyncio.wait([ended], timeout=_END_SECONDS)
+            raise
+        finally:
+            ended.cancel()
 
 
 async def _spawn() -> asyncio.subprocess.Process:

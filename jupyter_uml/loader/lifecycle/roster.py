@@ -55,6 +55,9 @@ class Roster:
         except ModelNotFound:
             managed = self._without_file(model)
             return managed.entry, managed
+        if not entry.loadable:  # it may have been mended a moment ago
+            await self._catalog.refresh()
+            entry = await self._catalog.find(model)
         base = self._catalog.get(entry.base) if entry.base else entry
         known = self._models.get(base.id)
         if known is None:

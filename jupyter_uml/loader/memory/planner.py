@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
-from jupyter_uml.errors import InsufficientMemory, InvalidRequest
+from jupyter_uml.errors import InsufficientMemory, InvalidRequest, ModelLoadFailed
 from jupyter_uml.loader.catalog.catalog import Catalog, CatalogEntry
 from jupyter_uml.loader.catalog.gguf_file import GgufFile
 from jupyter_uml.loader.memory.companions import Finder, ModelSet
@@ -209,7 +209,10 @@ def _check(entry: CatalogEntry, model: GgufFile, wishes: LoadSettings) -> None:
     Raises:
         InvalidRequest: settings that this model cannot run with, whatever memory there is.
     """
-    trained = shape_of(model).n_ctx_train
+    shape = shape_of(model)
+    if not shape.layers:  # llama.cpp would abort
+        raise ModelLoadFailed(f"{entry.id} cannot be loaded: its file says that it has no layers.")
+    trained = shape.n_ctx_train
     if wishes.n_ctx is not None and 0 < trained < wishes.n_ctx:
         raise InvalidRequest(
             f"{entry.id} was trained for a context of {trained} tokens; n_ctx {wishes.n_ctx} would give garbage. "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_uml.errors import GenerationAborted, InsufficientMemory, Overloaded
+from jupyter_uml.errors import GenerationAborted, InsufficientMemory, InvalidRequest, Overloaded
 from jupyter_uml.loader import UniversalLoader
 from jupyter_uml.loader import loader as loader_module
 from jupyter_uml.loader.lifecycle import line
@@ -155,6 +155,19 @@ async def test_the_requests_that_wait_for_a_model_are_bounded(
         for error in errors[3:]:
             assert isinstance(error, Overloaded)
             assert (status_of(error), "Retry-After" in headers_of(error)) == (503, True)
+
+
+async def test_what_can_never_be_is_told_at_once_though_others_wait(trio: Path, limits: Limits) -> None:
+    async with staged(trio, limits[1]) as loader:
+        asked = Asked(loader, "ann", held=True)
+        await asked.begun.wait()
+        waiting = Asked(loader, "bob")
+        await eventually(lambda: loader.status("bob").state == "queued")
+        async with asyncio.timeout(2):
+            with pytest.raises(InvalidRequest):
+                await loader.load("cyd", LoadSettings(n_ctx=1 << 20))
+        await asked.answered()
+        await waiting.answered()
 
 
 async def test_a_load_that_waits_can_be_called_off(trio: Path, limits: Limits) -> None:
