@@ -14,7 +14,7 @@ from typing import Any
 from jupyter_uml.types import IMAGE_MARK, GenerateRequest, Grammar, Message, SamplingParams, Tool, ToolCall
 
 CALL_PREFIX = "call_"  # what ids of tool calls begin with in OpenAI's API, and natively do not
-_NO_LIMIT = 1 << 24  # of tokens: without a number OpenAI's completions end after 16, and natively at the context's end
+_NO_LIMIT = -1  # of tokens: OpenAI's completions end after 16 by themselves; natively as the model's profile says
 _OWN_SHAPE = {"logit_bias", "logprobs", "grammar"}
 _SAMPLING = [field for field in fields(SamplingParams) if field.name not in _OWN_SHAPE]
 _SAME_NAME = (

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from inspect import cleandoc
 
 from jupyter_uml.client import AsyncUniversalClient
 from jupyter_uml.commands.server_command import ServerCommand
-from jupyter_uml.commands.terminal_text import table
+from jupyter_uml.commands.terminal_text import columns_of, table, wrapped
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.types import Speed, SpeedPoint
 
@@ -21,22 +23,23 @@ class BenchApp(ServerCommand):
     description = (
         "Measure for 5 seconds how fast a model computes on this machine: prompts (prefill) and answers (decode), with "
         "several counts of threads and sizes of batches. What is best is stored, and the model's next load uses it "
-        "where nothing else is asked for. Without a name, the model that is loaded. Requests of others go first."
+        "where nothing else is asked for. Without a name, the model that is loaded. Requests of others go first. "
+        "Exit status: 0 it is measured, 1 it is not."
     )
-    examples = """
-    jupyter uml bench                     # the one that is loaded
-    jupyter uml bench Qwen3-8B-Q4_K_M
-    jupyter uml bench demo --json
-    """
+    examples = cleandoc("""
+        jupyter uml bench                     # the one that is loaded
+        jupyter uml bench Qwen3-8B-Q4_K_M
+        jupyter uml bench demo --json
+    """)
 
     async def run(self) -> None:
-        async with self.client(or_here=bool(self.extra_args)) as client:
+        async with self.client(or_here=True) as client:
             model = self.argument("model") if self.extra_args else await _loaded(client)
             speed = await client.measure(model)
         if self.as_json:
             self.print_json(asdict(speed))
         else:
-            print("\n".join(told(speed)))
+            print("\n".join(told(speed, columns_of(sys.stdout))))
 
 
 async def _loaded(client: AsyncUniversalClient) -> str:
@@ -51,7 +54,7 @@ async def _loaded(client: AsyncUniversalClient) -> str:
     return loaded[0]
 
 
-def told(speed: Speed) -> Iterator[str]:
+def told(speed: Speed, columns: int) -> Iterator[str]:
     """A table, and what comes of it."""
     own = speed.settings
     in_use = {(own.n_threads_batch or own.n_threads, own.n_batch)}
@@ -61,7 +64,7 @@ def told(speed: Speed) -> Iterator[str]:
         together = "1 sequence" if point.batch == 1 else f"{point.batch} sequences"
         rows.append(_row("answer", together, point, answers))
     yield table(["", "at once", "threads", "tokens/s", ""], rows, right="threads tokens/s")
-    yield f"Next load: {_advice(speed)}"
+    yield wrapped(f"Next load: {_advice(speed)}", columns)
 
 
 def _row(kind: str, at_once: str, point: SpeedPoint, in_use: set[tuple[int, int]]) -> list[str]:

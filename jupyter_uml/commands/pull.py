@@ -96,7 +96,7 @@ def _offered(listing: Listing) -> dict[str, Any]:
         "repo": listing.repo,
         "commit": listing.commit,
         "offers": offers,
-        "projector": listing.projector.path if listing.projector else None,
+        "projectors": [file.path for file in listing.projectors],
         "other_formats": list(listing.other_formats),
     }
 
@@ -107,8 +107,9 @@ def table(listing: Listing) -> str:
     rows = [
         f"{offer.name:{width}}  {offer.quantisation or '?':8}  {size(offer.size_bytes):>10}" for offer in listing.offers
     ]
-    if listing.projector:
-        rows.append(f"Sees images with {listing.projector.path}, {size(listing.projector.size_bytes)}.")
+    if listing.projectors:
+        told = ", ".join(f"{file.path} ({size(file.size_bytes)})" for file in listing.projectors)
+        rows.append(f"Sees images with: {told}.")
     if listing.other_formats:
         rows.append(f"Does not load: {', '.join(listing.other_formats)}.")
     return "\n".join(rows)

@@ -99,7 +99,7 @@ class Engine:
             n_prompt=len(prompt.tokens),
             truncated=prompt.truncated,
             answer=AnswerStream(request.params.stop, expected.parser),
-            sampler=Sampler(self.model, replace(request.params, grammar=expected.grammar), words),
+            sampler=Sampler(self.model, replace(request.params, grammar=expected.grammar, seed=request.seed), words),
             spell=self.prompts.spell if expected.parser else self.model.piece,
             thinking=expected.thinking,
             images=prompt.images,

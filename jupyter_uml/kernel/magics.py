@@ -64,8 +64,11 @@ class UmlMagics(Magics):
 
     def _models(self, view: CellView, options: argparse.Namespace) -> None:
         rows = self._client.models()
-        if rows:
-            view.table(tables.models_table(rows, unfold=options.all))
+        found = tables.named(rows, options.word) if options.word else rows
+        if found:
+            view.table(tables.models_table(found, unfold=options.all))
+        elif rows:
+            view.line(f"No model has “{options.word}” in its name. `%uml models` lists them all.")
         else:
             view.line(
                 "There is no model yet. `%uml pull owner/repository` brings one; or put a GGUF file into a folder of "

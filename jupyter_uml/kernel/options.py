@@ -14,7 +14,8 @@ from jupyter_uml.types.duration import keep_alive_seconds
 
 VERBS = ("models", "status", "help", "estimate", "load", "pin", "unpin", "unload", "pull")
 HELP = """\
-%uml models                  the models there are, and their state  [--all: also why others cannot be loaded]
+%uml models [WORD]           the models there are (with WORD in their names), and their state
+                             [--all: however many, and why others cannot be loaded]
 %uml status                  what is loaded, its memory and speed
 %uml pull OWNER/REPO[:QUANT] bring one from Hugging Face's hub  [--stop: end that]
 %uml estimate NAME           would it fit into memory, and how?  [the settings of load]
@@ -62,7 +63,9 @@ def parse_cell(line: str) -> argparse.Namespace:
 def _line_parser() -> _Parser:
     parser = _Parser(prog="%uml")
     verbs = parser.add_subparsers(dest="verb", metavar="command", parser_class=_Parser)
-    verbs.add_parser("models").add_argument("--all", action="store_true")
+    models = verbs.add_parser("models")
+    models.add_argument("word", nargs="?", metavar="WORD")
+    models.add_argument("--all", action="store_true")
     verbs.add_parser("status")
     verbs.add_parser("help")
     _add_settings(verbs.add_parser("estimate"))

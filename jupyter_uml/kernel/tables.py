@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from jupyter_uml.kernel import figures
@@ -20,6 +20,7 @@ _STATE_COLOURS = {
     "unloading": DOUBTFUL,
     "failed": BAD,
 }
+MOST_ROWS = 50
 KEPT_PROMPTS = "cache"  # is given up where memory is short, so it is not what a model needs
 _PARTS = {  # what they are called; some are shown as one
     "weights": "Weights",
@@ -58,10 +59,26 @@ class Table:
 
 
 def models_table(rows: Sequence[ModelStatus], *, unfold: bool = False) -> Table:
-    """Those in use first; those that can never be loaded at the end, of which only the number is seen at first."""
+    """Those in use first; those that can never be loaded at the end, of which only the number is seen at first.
+
+    Of many only the first ones, unless it is to `unfold`.
+    """
     good = sorted((row for row in rows if row.reason is None), key=lambda row: row.state in ("available", "failed"))
     bad = [row for row in rows if row.reason is not None]
-    return Table(_models(good), folded=_unloadable(bad, unfold) if bad else None)
+    most = len(rows) if unfold else MOST_ROWS
+    return Table(_models(good[:most]), _more(good[most:]), folded=_unloadable(bad, most, unfold) if bad else None)
+
+
+def named(rows: Iterable[ModelStatus], word: str) -> list[ModelStatus]:
+    """Those with the word in one of their names, or in their model's."""
+    word = word.casefold()
+    return [row for row in rows if any(word in name.casefold() for name in (row.id, row.base or "", *row.aliases))]
+
+
+def _more(rest: Sequence[ModelStatus]) -> str:
+    if not rest:
+        return ""
+    return f"and {len(rest):,} more: `%uml models WORD` lists those with WORD in their names, `%uml models --all` all"
 
 
 def _models(rows: Sequence[ModelStatus]) -> list[Column]:
@@ -86,14 +103,15 @@ def _context(row: ModelStatus) -> str:
     return f"up to {figures.tokens(row.facts.n_ctx_train)}" if row.facts and row.facts.n_ctx_train else ""
 
 
-def _unloadable(rows: Sequence[ModelStatus], unfold: bool) -> Table:
+def _unloadable(rows: Sequence[ModelStatus], most: int, unfold: bool) -> Table:
+    shown = rows[:most]
     columns = [
-        Column("Model", [row.id for row in rows]),
-        Column("Size", [figures.size(row.size_bytes) for row in rows], numeric=True),
-        Column("Cannot be loaded", [row.reason or "" for row in rows]),
+        Column("Model", [row.id for row in shown]),
+        Column("Size", [figures.size(row.size_bytes) for row in shown], numeric=True),
+        Column("Cannot be loaded", [row.reason or "" for row in shown]),
     ]
     heading = f"{len(rows)} cannot be loaded"
-    return Table(columns, heading=heading, unfold=unfold, how="; `%uml models --all` says why")
+    return Table(columns, _more(rows[most:]), heading, unfold=unfold, how="; `%uml models --all` says why")
 
 
 def status_table(rows: Sequence[ModelStatus], note: str = "") -> Table:
@@ -158,16 +176,20 @@ def _dot(colour: str) -> str:
 def to_html(table: Table) -> str:
     """Where the columns have no cells, only what stands around them."""
     parts = [f'<div style="margin-bottom:4px">{table.dot}{escape(table.heading)}</div>' if table.heading else ""]
-    parts.append(_grid(table.columns))
-    parts.append(f'<div style="{QUIET};margin-top:4px">{escape(table.note)}</div>' if table.note else "")
+    parts.append(_noted_grid(table))
     if table.folded:
-        inner = _grid(table.folded.columns)
+        inner = _noted_grid(table.folded)
         style = f"{QUIET};margin-top:6px"
         open_ = " open" if table.folded.unfold else ""
         parts.append(
             f'<details style="{style}"{open_}><summary>{escape(table.folded.heading)}</summary>{inner}</details>'
         )
     return "".join(parts)
+
+
+def _noted_grid(table: Table) -> str:
+    note = f'<div style="{QUIET};margin-top:4px">{escape(table.note)}</div>' if table.note else ""
+    return _grid(table.columns) + note
 
 
 def _grid(columns: Sequence[Column]) -> str:

@@ -10,21 +10,19 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from jupyter_uml.errors import (
-    EngineError,
     GenerationAborted,
     ModelBusy,
-    ModelLoadFailed,
     ModelRestarting,
     Overloaded,
-    UmlError,
 )
 from jupyter_uml.loader.catalog.catalog import Catalog
 from jupyter_uml.loader.catalog.entry import CatalogEntry
-from jupyter_uml.loader.handle import EngineHandle, WorkerEngine
+from jupyter_uml.loader.handle import EngineHandle
 from jupyter_uml.loader.health import HealthMonitor
-from jupyter_uml.loader.lifecycle import crashes
+from jupyter_uml.loader.lifecycle.departures import Departures
 from jupyter_uml.loader.lifecycle.housekeeper import Housekeeper
 from jupyter_uml.loader.lifecycle.instance import Instance
+from jupyter_uml.loader.lifecycle.launcher import Launcher
 from jupyter_uml.loader.lifecycle.line import Line
 from jupyter_uml.loader.lifecycle.managed import Load, Managed
 from jupyter_uml.loader.lifecycle.room import find_room
@@ -36,7 +34,6 @@ from jupyter_uml.types import CacheSettings, Hold, LoadSettings, MemoryEstimate,
 
 KEEP_ALIVE = 1800.0  # seconds without a request after which a model is unloaded
 QUEUE_SECONDS = 300.0  # how long a load waits for memory
-DRAIN_SECONDS = 30.0
 RESTART_WAIT = 20.0  # how long a request waits for a model that is coming back
 MAX_WAITING = 1024  # requests that wait for one model
 
@@ -65,13 +62,14 @@ class UniversalLoader:
         self.catalog = catalog or Catalog()
         self.planner = planner or Planner(self.catalog, cache)
         self.monitor = monitor or HealthMonitor()
-        self._queue_seconds = queue_seconds
         self._models = Roster(self.catalog, keep_alive)
-        self._line = Line(self.planner, self._models, self._evict)
-        self._housekeeper = Housekeeper(self._models, self._expired)
+        self._departures = Departures(self.monitor, self._changed)
+        self._line = Line(self.planner, self._models, self._departures.evict)
+        self._launcher = Launcher(self._line, self._departures, self.monitor, queue_seconds, self._changed)
+        self._housekeeper = Housekeeper(self._models, self._departures.expire)
         self._begun: set[asyncio.Task[ModelStatus]] = set()  # loads that nobody waits for
         self._learning: set[asyncio.Task[None]] = set()
-        self._started = self._closed = False
+        self._started = False
 
     async def start(self) -> None:
         """Look for models, and keep looking."""
@@ -138,6 +136,7 @@ class UniversalLoader:
         await self._running(managed, wishes)
         if pin is not None:
             managed.holds.pinned = pin
+        managed.holds.stand(hold or Hold())
         self._ended_use(managed, hold or Hold())
         return self._status(entry)
 
@@ -151,7 +150,7 @@ class UniversalLoader:
         """
         entry, managed = await self._models.find(model)
         wishes = wishes_for(entry)
-        self._check_known_failure(managed)
+        self._launcher.check_known_failure(managed)
         managed.holds.used(hold or Hold(), time.monotonic())
         instance = await self._running(managed, wishes)
         try:
@@ -171,12 +170,12 @@ class UniversalLoader:
     async def unload(self, model: str, *, force: bool = False) -> ModelStatus:
         """Unload a model; its worker is gone and its memory free on return. Answers under way may finish first.
 
-        With `force`, or after `DRAIN_SECONDS`, they end with `GenerationAborted`.
+        With `force`, or where that takes too long, they end with `GenerationAborted`.
         """
         entry, managed = await self._models.find(model)
         managed.unloading += 1
         try:
-            await self._end_all(managed, GenerationAborted(f"{entry.id} was unloaded.") if force else None)
+            await self._departures.end_all(managed, GenerationAborted(f"{entry.id} was unloaded.") if force else None)
         finally:
             managed.unloading -= 1
         if not managed.up:  # else somebody has begun to load it again
@@ -185,13 +184,13 @@ class UniversalLoader:
 
     async def close(self) -> None:
         """End every worker at once; nothing can be loaded any more."""
-        self._closed = True
+        self._launcher.closed = True
         await self._housekeeper.close()
         for task in self._begun:
             task.cancel()
         await asyncio.gather(*self._begun, *self._learning, return_exceptions=True)
         stopping = GenerationAborted("The server is stopping.")
-        ends = (self._end_all(managed, stopping) for managed in self._models)
+        ends = (self._departures.end_all(managed, stopping) for managed in self._models)
         await asyncio.gather(*ends, return_exceptions=True)
         await self.monitor.close()
         await self.planner.close()
@@ -223,14 +222,14 @@ class UniversalLoader:
         managed.waiting += 1
         try:
             while True:
-                if self._closed:
+                if self._launcher.closed:
                     raise GenerationAborted("The server is stopping.")
                 if managed.unloading:
                     raise ModelBusy(f"{managed.entry.id} is being unloaded. Try again when it is done.", retry_after=2)
                 current = managed.current
                 if current is not None and not managed.yielding and current.satisfies(wishes):
                     return current
-                load = managed.load or self._begin(managed, together(managed.wishes, wishes))
+                load = managed.load or self._launcher.begin(managed, together(managed.wishes, wishes))
                 await self._loaded(managed, load, wishes)
         finally:
             managed.waiting -= 1
@@ -245,146 +244,6 @@ class UniversalLoader:
             raise GenerationAborted(f"{managed.entry.id} was unloaded while it was loading.")
         if load.error is not None and covered(load.wishes, wishes):
             raise load.error.copy()
-
-    def _begin(self, managed: Managed, wishes: LoadSettings, *, delay: float = 0.0, restart: bool = False) -> Load:
-        load = managed.load = Load(wishes, restart=restart, delay=delay)
-        managed.error = None
-        load.task = asyncio.create_task(self._load(managed, load), name=f"load {managed.entry.id}")
-        # Before any waiter's callback, and also when the task is cancelled before it begins.
-        load.task.add_done_callback(lambda task: self._ended(managed, load, task))
-        return load
-
-    def _ended(self, managed: Managed, load: Load, task: asyncio.Task[None]) -> None:
-        """A load has ended, in whatever way."""
-        managed.load = None
-        self._changed()
-        if task.cancelled() or (error := task.exception()) is None:
-            return
-        if isinstance(error, UmlError):
-            load.error = error.copy()
-            log.warning("%s", error)
-        else:
-            load.error = EngineError(f"{managed.entry.id} could not be started. The server's log says why.")
-            log.error("loading %s failed", managed.entry.id, exc_info=error)
-        if managed.current is None:
-            managed.error = load.error
-
-    async def _load(self, managed: Managed, load: Load) -> None:
-        await asyncio.sleep(load.delay)
-        while ends := managed.in_the_way():
-            await asyncio.wait(ends)
-        identity = _identity(managed.entry)
-        try:
-            await self._start(managed, load)
-        except ModelLoadFailed as error:
-            if error.retry_after is None and not (load.wishes.lora or load.wishes.draft_model):
-                managed.bad_file = identity
-            raise
-
-    async def _start(self, managed: Managed, load: Load) -> None:
-        room = await self._line.room(managed, load, self._queue_seconds)
-        if room is None:
-            return
-        plan, promise = room
-        started = time.monotonic()
-
-        def on_progress(fraction: float) -> None:
-            load.progress = fraction
-
-        def on_death(log_tail: str) -> None:
-            self._on_death(managed, instance, log_tail)
-
-        try:
-            engine = await WorkerEngine.start(plan.spec, on_progress, on_death, on_spawn=promise.started)
-        except BaseException:
-            promise.release()
-            raise
-        promise.loaded()
-        instance = Instance(load.wishes, plan, engine, promise)
-        if managed.current is not None:
-            self._let_go(managed, draining=True)
-        managed.current, managed.wishes, managed.bad_file = instance, load.wishes, None
-        managed.loaded_at = time.monotonic()
-        managed.holds.loaded(managed.loaded_at)
-        self.monitor.watch(managed.entry.id, engine)
-        self.monitor.count_load(managed.entry.id, time.monotonic() - started)
-        log.info("loaded %s in %.1f s (pid %s)", managed.entry.id, time.monotonic() - started, engine.pid)
-
-    def _check_known_failure(self, managed: Managed) -> None:
-        """Don't start a worker for every request of a client that keeps asking for a model that cannot load."""
-        if managed.current is not None or managed.load is not None or managed.error is None:
-            return
-        if left := managed.crashes.remaining(time.monotonic()):
-            raise self._given_up(managed, left)
-        if managed.bad_file is not None and managed.bad_file == _identity(managed.entry):
-            raise managed.error.copy()
-
-    def _on_death(self, managed: Managed, instance: Instance, log_tail: str) -> None:
-        """A worker ended by itself: bring it back, unless it keeps dying."""
-        pid = instance.engine.pid
-        log.warning("the worker of %s (pid %s) died. Its log:\n%s", managed.entry.id, pid, log_tail)
-        self.monitor.count_crash(managed.entry.id)
-        self.monitor.forget(managed.entry.id, instance.engine)
-        instance.promise.release()
-        if managed.current is not instance:
-            return
-        managed.current = None
-        self._changed()
-        if self._closed or managed.unloading or (managed.load and managed.load.task and not managed.load.task.done()):
-            return
-        delay = managed.crashes.add(log_tail, time.monotonic())
-        if delay is None:
-            managed.error = self._given_up(managed, crashes.WINDOW)
-        else:
-            self._begin(managed, managed.wishes, delay=delay, restart=True)
-
-    @staticmethod
-    def _given_up(managed: Managed, seconds: float) -> ModelRestarting:
-        return ModelRestarting(
-            f"{managed.entry.id} crashed {crashes.MOST} times within {crashes.WINDOW:.0f} s and is left alone now. "
-            f"Load it again to try at once. The last time: {managed.crashes.log}",
-            retry_after=round(seconds, 1),
-        )
-
-    # --- ending ---
-
-    async def _end_all(self, managed: Managed, reason: GenerationAborted | None) -> None:
-        """Call off the load and end the workers; with a `reason` without waiting for answers under way."""
-        load = managed.load
-        if load is not None and load.task is not None:
-            if not load.task.cancelling():  # a second time would interrupt its clean-up
-                load.task.cancel()
-            await asyncio.wait([load.task])
-        if managed.current is not None:
-            self._let_go(managed, draining=False)
-        for leaving in list(managed.leaving):
-            if reason is not None:
-                leaving.instance.fail_all(reason)
-        if ends := [leaving.task for leaving in managed.leaving if leaving.task is not None]:
-            await asyncio.wait(ends)
-
-    async def _evict(self, managed: Managed) -> None:
-        """End the worker of an idle model to make room for another."""
-        log.info("unloading %s to make room", managed.entry.id)
-        self.monitor.count_eviction(managed.entry.id)
-        await asyncio.shield(self._let_go(managed, draining=False))
-
-    def _let_go(self, managed: Managed, *, draining: bool) -> asyncio.Task[None]:
-        assert managed.current is not None
-        return managed.let_go(self._end(managed, managed.current, draining), draining=draining)
-
-    async def _end(self, managed: Managed, instance: Instance, draining: bool) -> None:
-        """See a worker to its end: its answers first, for those of a model that goes not longer than some time."""
-        try:
-            async with asyncio.timeout(None if draining else DRAIN_SECONDS):
-                await instance.drained()
-        except TimeoutError:
-            instance.fail_all(GenerationAborted(f"{managed.entry.id} was unloaded."))
-        self.monitor.forget(managed.entry.id, instance.engine)
-        try:
-            await instance.close()
-        finally:
-            self._changed()
 
     # --- news ---
 
@@ -405,15 +264,3 @@ class UniversalLoader:
         """Something that others may wait for: a model is idle, gone, up, or held by fewer."""
         self._line.changed()
         self._housekeeper.look()
-
-    def _expired(self, managed: Managed) -> None:
-        log.info("unloading %s: nobody has used it for a while", managed.entry.id)
-        self._let_go(managed, draining=False)
-
-
-def _identity(entry: CatalogEntry) -> tuple[int, int] | None:
-    try:
-        stat = entry.path.stat()
-    except OSError:
-        return None
-    return stat.st_size, stat.st_mtime_ns

@@ -83,4 +83,4 @@ async def _watch(process: WorkerProcess, watchdog: Watchdog, interval: float) ->
 
 def _failed(what: str, last_words: str) -> ModelLoadFailed:
     cause, _, log = last_words.partition("\n")
-    return ModelLoadFailed(f"{what} {cause}" + (f" The end of its log:\n{log}." if log else ""), retry_after=5)
+    return ModelLoadFailed(f"{what} {cause}" + (f"\nThe end of its log:\n{log}." if log else ""), retry_after=5)

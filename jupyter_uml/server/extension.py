@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 from functools import partial
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +92,11 @@ class UMLApp(ExtensionApp):
 
     name = "uml"
     version = __version__
-    examples = """
-    jupyter uml                                             # OpenAI's API at http://127.0.0.1:8000/v1
-    jupyter uml --port 9000 --model-dir ~/models            # more than one folder: name each
-    JUPYTER_TOKEN=… jupyter uml --ip 0.0.0.0                # for other machines, with a token that stays
-    """
+    examples = cleandoc("""
+        jupyter uml                                             # OpenAI's API at http://127.0.0.1:8000/v1
+        jupyter uml --port 9000 --model-dir ~/models            # more than one folder: name each
+        JUPYTER_TOKEN=… jupyter uml --ip 0.0.0.0                # for other machines, with a token that stays
+    """)
     aliases = {  # noqa: RUF012  as traitlets wants it
         "port": "ServerApp.port",
         "ip": "ServerApp.ip",
@@ -228,8 +229,3 @@ def _local_address(serverapp: ServerApp) -> str:
         scheme = "https" if serverapp.certfile else "http"
         return f"{scheme}://127.0.0.1:{serverapp.port}{serverapp.base_url}"
     return str(serverapp.connection_url)
-
-
-def main(argv: list[str] | None = None) -> None:
-    """`jupyter uml`."""
-    UMLApp.launch_instance(argv)  # type: ignore[no-untyped-call]

@@ -32,7 +32,7 @@ class KernelWatch:
         if not _ID.fullmatch(kernel) or kernel not in self._living():
             return None
         self._asked[kernel] = time.monotonic()
-        if self._task is None:
+        if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._look_after(), name="kernels")
             self._task.add_done_callback(self._ended)
         return kernel
@@ -52,7 +52,7 @@ class KernelWatch:
             oldest = time.monotonic() - ASKED_SECONDS
             self._asked = {kernel: asked for kernel, asked in self._asked.items() if asked > oldest}
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._task = None
+    @staticmethod
+    def _ended(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("looking after kernels failed", exc_info=error)

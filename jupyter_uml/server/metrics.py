@@ -109,6 +109,9 @@ class MetricsHandler(UmlHandler):
         states = {status.id: status.state for status in await self.service.models()}
         registry = CollectorRegistry()
         registry.register(ModelCollector(self.service.loader.monitor, states))
-        encode, content_type = choose_encoder(self.request.headers.get("Accept", ""))
+        try:
+            encode, content_type = choose_encoder(self.request.headers.get("Accept", ""))
+        except (TypeError, ValueError):  # it asks for a version that is not a number
+            encode, content_type = choose_encoder("")
         self.set_header("Content-Type", content_type)
         self.finish(encode(registry))

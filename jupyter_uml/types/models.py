@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Self
 
 ModelState = Literal["available", "queued", "loading", "loaded", "unloading", "restarting", "failed"]
@@ -36,6 +36,10 @@ class LoadSettings:
     def asked(self) -> dict[str, Any]:
         """Only the fields that were given."""
         return {k: v for k, v in asdict(self).items() if v is not None}
+
+    def over(self, below: LoadSettings | None) -> LoadSettings:
+        """These, and what they leave open from `below`."""
+        return replace(below or LoadSettings(), **{name: getattr(self, name) for name in self.asked()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +118,9 @@ class MemoryEstimate:
 
     `settings`: with which it would be loaded; where `fits` is false, the least that was tried. `as_wished`: they are
     what was asked for. `needed_bytes` and `available_bytes` are of what was asked for and of what is short, RAM or GPU
-    memory. `largest_context`: tokens for each sequence, with the other settings as they are; 0: none fits. `unloads`:
-    idle models that would have to make room.
+    memory. `largest_context`: tokens for each sequence, with the other settings as they are; 0: none fits. `parts`: of
+    `settings`; `needed_bytes` does not count the one called `cache`, computed prompts that are kept in what is left
+    over. `unloads`: idle models that would have to make room.
     """
 
     model: str

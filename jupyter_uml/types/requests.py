@@ -123,9 +123,15 @@ class GenerateRequest:
     reasoning_effort: ReasoningEffort | None = None  # None: as the model's template does by itself
     reasoning_budget: int | None = None  # tokens after which reasoning is ended; 0: none at all
     template_options: tuple[tuple[str, bool | int | float | str], ...] = ()  # further variables of the chat template
+    variant: int = 0  # which of several answers to one prompt: with a seed, each draws differently
     hold: Hold = field(default_factory=Hold)  # how long the model stays loaded after it
     # Which fields of `params` the caller gave, also where they have their default; None: those that differ from it.
     given: frozenset[str] | None = field(default=None, compare=False)
+
+    @property
+    def seed(self) -> int | None:
+        """Of its draws: the first variant's is the one that was asked for."""
+        return None if self.params.seed is None else self.params.seed + self.variant
 
 
 R_co = TypeVar("R_co", covariant=True)

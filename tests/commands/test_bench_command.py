@@ -29,19 +29,19 @@ def test_the_loaded_model_is_measured_and_its_next_load_knows(alone: Server) -> 
     nothing = on(alone, "bench")
     assert (nothing.returncode, nothing.stdout) == (1, "")
     assert "none is loaded" in nothing.stderr
-    on(alone, "load", "demo", "--n-ctx=512", "--n-threads=1")
+    alone.post("load_model", {"model": "demo", "n_ctx": 512, "n_threads": 1})
     told = json.loads(on(alone, "bench", "--json").stdout)
     speed = Speed.from_dict(told)
     assert (speed.model, speed.settings.n_ctx) == ("demo", 512)
     assert speed.decode[0].tokens_per_second > 10
     [record] = json.loads(speed_file(alone.runtime.parent).read_bytes())
     assert Speed.from_dict(record["speed"]) == speed
-    on(alone, "unload", "demo")
-    settings = json.loads(on(alone, "load", "demo", "--n-ctx=512", "--json").stdout)["settings"]
+    alone.post("unload_model", {"model": "demo"})
+    settings = alone.post("load_model", {"model": "demo", "n_ctx": 512}).json()["settings"]
     advice = speed.advice
     assert settings["n_threads"] == (advice.n_threads or 1)
     assert settings["n_batch"] == (advice.n_batch or 512)
-    on(alone, "unload", "demo")
+    alone.post("unload_model", {"model": "demo"})
 
 
 def test_a_model_that_is_not_there_cannot_be_measured(alone: Server) -> None:
@@ -58,14 +58,18 @@ def test_without_a_server_a_named_model_is_measured_here(tmp_path: Path) -> None
     assert any(line.startswith("answer") and "1 sequence" in line and line.endswith("now") for line in lines)
     assert lines[-1].startswith("Next load: ")
     assert speed_file(tmp_path).is_file()
-    assert run(tmp_path, "bench").returncode == 1
+    nothing = run(tmp_path, "bench")
+    assert nothing.returncode == 1
+    assert "Say which model: jupyter uml bench MODEL" in nothing.stderr
 
 
-def lines_of(advice: LoadSettings, prefill: float, decode: float) -> list[str]:
+def lines_of(advice: LoadSettings, prefill: float, decode: float, columns: int = 1000) -> list[str]:
     settings = EffectiveSettings(4096, 4, 8, 0, "f16", n_batch=512, n_threads_batch=8)
     prompts = (SpeedPoint(8, 512, 1234.5), SpeedPoint(16, 512, 2000.0))
     answers = (SpeedPoint(8, 1, 20.25), SpeedPoint(8, 4, 60.0), SpeedPoint(16, 1, 10.0))
-    return "\n".join(told(Speed("m", settings, prompts, answers, advice, prefill, decode, 4.5, 0.0))).splitlines()
+    return "\n".join(
+        told(Speed("m", settings, prompts, answers, advice, prefill, decode, 4.5, 0.0), columns)
+    ).splitlines()
 
 
 def test_the_table_says_what_is_in_use_and_what_will_be() -> None:
@@ -89,3 +93,9 @@ def test_where_nothing_is_better_it_says_so() -> None:
     assert (
         both == "Next load: 1 thread. Expected: prompts 1.10 times as fast as now, answers 1.20 times as fast as now."
     )
+
+
+def test_no_line_is_wider_than_the_terminal() -> None:
+    lines = lines_of(LoadSettings(n_threads=8, n_threads_batch=16, n_batch=256), 1.623, 1.2, columns=80)
+    assert max(map(len, lines)) <= 80
+    assert " ".join(lines).endswith("answers 1.20 times as fast as now.")

@@ -155,6 +155,33 @@ def test_what_cannot_be_loaded_is_folded_away_at_the_end() -> None:
     assert " open>" in tables.to_html(unfolded)
 
 
+def test_of_a_thousand_models_the_first_ones_are_shown_and_how_to_find_the_others() -> None:
+    rows = [replace(ROW, id=f"model-{i}") for i in range(1000)] + [replace(LOADED, id="in-use")]
+    broken = [replace(ROW, id=f"broken-{i}", reason="Damaged.") for i in range(60)]
+    table = tables.models_table([*rows, *broken])
+    _, first, *shown, note, folded = tables.to_text(table).splitlines()
+    assert first.startswith("in-use")
+    assert len(shown) == 49
+    more = "`%uml models WORD` lists those with WORD in their names, `%uml models --all` all"
+    assert note == f"and 951 more: {more}"
+    assert folded.startswith("60 cannot be loaded")
+    html = tables.to_html(table)
+    assert (html.count(">model-"), html.count(">broken-")) == (49, 50)
+    assert html.index(note) < html.index("<details") < html.index(f"and 10 more: {more}") < html.index("</details>")
+    everything = tables.to_text(tables.models_table([*rows, *broken], unfold=True))
+    assert (everything.count("model-"), everything.count("broken-")) == (1000, 60)
+    assert "more:" not in everything
+
+
+def test_models_are_found_by_a_word_in_any_of_their_names() -> None:
+    big = replace(ROW, id="Qwen3-8B", aliases=("coder",))
+    profile = replace(ROW, id="brief", base="Qwen3-8B")
+    rows = [big, profile, replace(ROW, id="gemma")]
+    assert tables.named(rows, "qwen") == [big, profile]
+    assert tables.named(rows, "COD") == [big]
+    assert tables.named(rows, "llama") == []
+
+
 def test_an_estimate_shows_what_the_memory_is_for() -> None:
     parts = (
         MemoryPart("weights", 100 << 20, 900 << 20),

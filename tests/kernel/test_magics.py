@@ -256,6 +256,17 @@ def test_what_cannot_be_loaded_is_told_when_asked_for(shell: InteractiveShell, s
     assert "The file is cut off." in captured.stdout
 
 
+def test_models_are_listed_by_a_word(shell: InteractiveShell, stub: StubServer) -> None:
+    stub.answer("models", Reply({"models": [model_row("Qwen3-8B"), model_row("gemma")]}))
+    with capture_output() as captured:
+        shell.run_cell("%uml models qwen")
+    assert "Qwen3-8B" in captured.stdout
+    assert "gemma" not in captured.stdout
+    with capture_output() as captured:
+        shell.run_cell("%uml models llama")
+    assert "No model has “llama” in its name." in captured.stdout
+
+
 def test_a_model_that_calls_for_ever_is_stopped(
     shell: InteractiveShell, stub: StubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,7 @@ def test_an_estimate_takes_the_settings_of_a_load() -> None:
 def test_the_others() -> None:
     assert parse_line("models").all is False
     assert parse_line("models --all").all is True
+    assert (parse_line("models").word, parse_line("models Qwen --all").word) == (None, "Qwen")
     assert [parse_line(f"{verb} demo").model for verb in ("pin", "unpin", "pull")] == ["demo"] * 3
     assert parse_line("pull o/r:Q8_0 --stop").stop is True
     assert parse_line("").verb is None
@@ -55,7 +56,7 @@ def test_a_cell() -> None:
         ("load demo --n-ctx many", "'many' is not a whole number"),
         ("load demo --kv-type f64", "f16"),
         ("load demo --n-c 3", "--n-c"),
-        ("models demo", "demo"),
+        ("models a b", "b"),
         ("load demo --keep-alive soon", "must be seconds, .*, not 'soon'"),
         ("load demo --keep-alive -3", "must be seconds"),
         ("estimate demo --pin", "--pin"),

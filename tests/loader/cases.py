@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
@@ -36,6 +36,24 @@ def endless(name: str = "r", tokens: int | None = None) -> GenerateRequest:
 
 def own_workers() -> list[psutil.Process]:
     return [child for child in psutil.Process().children() if is_worker(child)]
+
+
+def children() -> set[psutil.Process]:
+    """Of this process: beside workers also the servers and kernels of other tests, which last as long as all tests."""
+    return set(psutil.Process().children())
+
+
+def come_since(before: Collection[psutil.Process]) -> list[psutil.Process]:
+    """The children that were not there before, and theirs."""
+    new = children() - set(before)
+    return [*new, *(grandchild for child in new for grandchild in _below(child))]
+
+
+def _below(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 async def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> None:

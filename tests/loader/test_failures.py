@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import struct
 import time
 from contextlib import aclosing
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from jupyter_uml.demo import demo_model_path
 from jupyter_uml.errors import (
     GenerationAborted,
     InsufficientMemory,
@@ -23,11 +25,12 @@ from jupyter_uml.errors import (
 )
 from jupyter_uml.loader import Catalog, UniversalLoader
 from jupyter_uml.loader import handle as handle_module
+from jupyter_uml.loader.handle import WorkerEngine
 from jupyter_uml.loader.lifecycle import crashes
 from jupyter_uml.loader.memory.ledger import Ledger
 from jupyter_uml.loader.memory.planner import Planner
 from jupyter_uml.loader.process import WorkerProcess
-from jupyter_uml.types import GenerateRequest, SamplingParams
+from jupyter_uml.types import GenerateRequest, ModelSpec, SamplingParams
 from tests.loader.cases import collect, endless, engine_of, eventually, loader_over, own_workers, request
 
 pytestmark = pytest.mark.anyio
@@ -91,6 +94,20 @@ async def test_a_truncated_file_is_a_clear_error(tmp_path: Path, demo_bytes: byt
         assert row.error is not None
         assert row.error["code"] == "model_load_failed"
         assert not own_workers()
+
+
+async def test_what_ends_the_worker_is_told_in_a_sentence_above_the_end_of_its_log(tmp_path: Path) -> None:
+    """A file for which llama.cpp aborts; the planner, which would refuse it, is not asked."""
+    path, said = tmp_path / "model.gguf", b"llama.block_count" + struct.pack("<I", 4)
+    content = demo_model_path().read_bytes()
+    path.write_bytes(content.replace(said + struct.pack("<I", 6), said + struct.pack("<I", 1 << 30)))
+    with pytest.raises(ModelLoadFailed) as caught:
+        await WorkerEngine.start(ModelSpec("model", str(path)), lambda _: None, lambda _: None)
+    sentences, heading, *log = caught.value.message.split("\n")
+    assert sentences.startswith("model could not be loaded. The worker process was ended")
+    assert (sentences[-1], heading) == (".", "The end of its log:")
+    assert "GGML_ASSERT" in "".join(log)
+    assert not own_workers()
 
 
 async def test_a_bad_file_that_was_mended_is_tried_again(tmp_path: Path, demo_bytes: bytes) -> None:

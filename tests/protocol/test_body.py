@@ -98,6 +98,7 @@ def test_an_unknown_field_is_refused() -> None:
         ({"prompt": ["a"] * 65}, "prompt"),
         ({"prompt": ["a"] * 64, "n": 3}, None),
         ({"prompt": "a", "max_tokens": 0}, "max_tokens"),
+        ({"prompt": "a", "max_tokens": -2}, "max_tokens"),
         ({"prompt": "a", "n": 3, "best_of": 2}, "best_of"),
         ({"prompt": "a", "best_of": 2, "stream": True}, "best_of"),
         ({"prompt": "a", "logprobs": 21}, "logprobs"),

@@ -147,7 +147,7 @@ def steered(path: str, body: dict[str, Any], plain: bool) -> dict[str, Any]:
     if not path.startswith(SLOW) and isinstance(steered.get("model"), str) and 0 < len(steered["model"]) <= 256:
         steered["model"] = "demo"
     for name in LENGTHS:
-        if isinstance(steered.get(name), int | float) and steered[name] > 8:
+        if isinstance(steered.get(name), int | float) and (steered[name] > 8 or steered[name] == -1):  # -1: no limit
             steered[name] = 8
     return steered
 

@@ -123,3 +123,27 @@ async def test_it_looks_only_while_there_is_something_to_look_after(monkeypatch:
     finally:
         await watch.close()
         await loader.close()
+
+
+@pytest.mark.anyio
+async def test_a_kernel_that_asks_just_when_the_looking_ends_is_looked_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(kernels, "ASKED_SECONDS", 0.0)
+    loader, one = UniversalLoader(Catalog()), str(uuid.uuid4())
+    living = {one}
+    watch = KernelWatch(loader, lambda: living)
+    try:
+        watch.known(one)
+        (looking,) = (task for task in asyncio.all_tasks() if task.get_name() == "kernels")
+        while not looking.done():
+            await asyncio.sleep(0)
+        monkeypatch.setattr(kernels, "ASKED_SECONDS", 60.0)
+        watch.known(one)
+        await loader.load("demo", hold=Hold(kernel=one))
+        living.discard(one)
+        async with asyncio.timeout(5):
+            while loader.kernels():
+                await asyncio.sleep(0.01)
+    finally:
+        await watch.close()
+        await loader.close()

@@ -11,6 +11,7 @@ from typing import Any
 import openai
 import pytest
 
+from jupyter_uml.client import UniversalClient
 from jupyter_uml.demo import demo_model_path
 from tests.conftest import Server, launch, wait_until
 from tests.server.test_gate import CHAT, assert_error
@@ -24,6 +25,18 @@ max_tokens = 3
 """
 
 
+DICE = """
+model = "demo"
+[sampling]
+seed = 4
+temperature = 2.0
+top_k = 0
+top_p = 1.0
+min_p = 0.0
+max_tokens = 12
+"""
+
+
 @pytest.fixture(scope="module")
 def equipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with profiles, with files that cannot be loaded, and with settings of its own."""
@@ -31,6 +44,7 @@ def equipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     profiles = folder / "config" / "uml" / "profiles"
     profiles.mkdir(parents=True)
     (profiles / "chef.toml").write_text(PROFILE)
+    (profiles / "dice.toml").write_text(DICE)
     (profiles / "lost.toml").write_text('model = "nowhere"')
     _unloadable(folder / "models")
     arguments = ("--UMLApp.keep_alive=1h30m", "--UMLApp.queue_seconds=5", "--UMLApp.other_stores=False")
@@ -119,7 +133,7 @@ def test_what_cannot_be_loaded_is_listed_with_the_reason(equipped: Server) -> No
 
 def test_openais_list_has_only_what_answers(equipped: Server) -> None:
     with openai.OpenAI(base_url=f"{equipped.url}/v1", api_key=equipped.token, max_retries=0) as client:
-        assert {model.id for model in client.models.list()} == {"demo", "endless", "chef"}
+        assert {model.id for model in client.models.list()} == {"demo", "endless", "chef", "dice"}
         assert client.models.retrieve("chef").id == "chef"
 
 
@@ -146,9 +160,26 @@ def test_a_profiles_system_prompt_is_put_first(fresh: Server) -> None:
     assert longer > shorter
 
 
+def test_a_profiles_seed_draws_each_of_several_answers_differently(fresh: Server) -> None:
+    def answers(count: int) -> list[str]:
+        body = {"model": "dice", "prompt": "x 7 q", "n": count, "max_tokens": -1, "deterministic": True}
+        return [choice["text"] for choice in fresh.post("v1/completions", body).json()["choices"]]
+
+    four = answers(4)
+    assert len(set(four)) == 4
+    assert answers(1) == four[:1]
+
+
+def test_a_profiles_length_counts_for_texts_that_our_client_asks_for(fresh: Server) -> None:
+    with UniversalClient(fresh.url, fresh.token) as client:
+        usage = client.complete("Once upon a time", model="chef", ignore_eos=True).usage
+    assert usage is not None
+    assert usage.completion_tokens == 3
+
+
 def test_what_a_request_gives_stands_above_its_profile(fresh: Server) -> None:
     body = {"model": "chef", "prompt": "The time in", "ignore_eos": True}
-    for more, tokens in (({}, 3), ({"max_tokens": 5}, 5)):
+    for more, tokens in (({}, 3), ({"max_tokens": -1}, 3), ({"max_tokens": 5}, 5)):
         assert fresh.post("v1/completions", body | more).json()["usage"]["completion_tokens"] == tokens
 
 

@@ -81,3 +81,8 @@ def test_the_last_hour_of_a_model(server: Server) -> None:
     server.post("unload_model", {"model": "demo"})
     assert server.get("models/demo/history").json()["samples"], "it stays when the model has gone"
     assert server.get("models/nowhere/history").status_code == 404
+
+
+def test_whoever_asks_for_a_version_that_is_none_gets_the_usual_one(server: Server) -> None:
+    answer = server.get("metrics", headers={"Accept": "application/openmetrics-text; version=abc"})
+    assert (answer.status_code, answer.headers["Content-Type"].partition(";")[0]) == (200, "text/plain")

@@ -84,7 +84,7 @@ def test_a_pull_is_told_from_what_is_found_to_the_end(puller: Server, repo: str)
     assert found["quantisation"] == "Q8_0"
     assert found["files"] == ["Model-Q8_0.gguf"]
     assert found["commit"] == COMMIT
-    assert found["why"].startswith("With 0.0 GiB")
+    assert found["why"].startswith("With 1 MiB")
     assert {offer["quantisation"] for offer in found["offers"]} == {"Q4_K_M", "Q8_0"}
     assert found["other_formats"] == ["safetensors"]
     assert between[-1][1]["bytes"] == between[-1][1]["total_bytes"] == found["size_bytes"]

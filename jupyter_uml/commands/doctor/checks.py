@@ -31,6 +31,7 @@ from jupyter_uml.commands.doctor.model_checks import (
     check_found,
     check_other_formats,
     check_profiles,
+    check_unsuited,
 )
 from jupyter_uml.commands.doctor.processor_checks import check_build, check_instructions, check_quota, check_threads
 from jupyter_uml.commands.doctor.server_checks import check_servers, check_workers
@@ -39,7 +40,7 @@ CHECKS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     *(check_instructions, check_build, check_llama, check_quota, check_threads),
     *(check_gpus, check_available, check_container, check_configured, check_swap, check_overcommit, check_limits),
     *(check_disks, check_folders, check_network),
-    *(check_found, check_fitting, check_broken, check_failing, check_profiles, check_other_formats),
+    *(check_found, check_fitting, check_broken, check_unsuited, check_failing, check_profiles, check_other_formats),
     *(check_python, check_extension, check_labextension, check_clock, check_offline),
     *(check_servers, check_workers),
 )

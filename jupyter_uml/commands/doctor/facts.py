@@ -88,7 +88,8 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A row of the catalog. `kind`: model, adapter, projector or other. `reason`: why it cannot be loaded.
+    """A row of the catalog. `kind`: model, adapter, projector or other. `reason`: why it cannot be loaded. `broken`: as
+    what its file holds cannot be read.
 
     `estimate`: how it fits; None: not known, then `fault` says why, or there was no time to look.
     `speed`: tokens a second of one answer, as it was measured here; None: it was not.
@@ -103,6 +104,7 @@ class ModelFile:
     estimate: MemoryEstimate | None = None
     fault: str | None = None
     speed: float | None = None
+    broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

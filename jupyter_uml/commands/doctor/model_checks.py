@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from jupyter_uml.commands.doctor.facts import Facts, ModelFile
@@ -11,6 +12,7 @@ TOPIC = "Models"
 _AGAIN = "Download it again, or delete it."
 _NAMED = 5  # that are named of a kind
 _PULL = "jupyter uml pull Qwen/Qwen3-{}-GGUF"
+_NAMES_FILE = re.compile(r"(\S.*?\.toml)[:,] ")  # how what is wrong with a profile's text begins
 _ROOMY = 6 << 30  # bytes that let 4 billion parameters run well
 
 
@@ -48,6 +50,17 @@ def check_broken(facts: Facts) -> Iterator[Finding]:
         yield warning(TOPIC, message, "See which:", "jupyter uml models")
 
 
+def check_unsuited(facts: Facts) -> Iterator[Finding]:
+    """Files that are whole; their reasons say what would help."""
+    for model in facts.models:
+        if model.reason and not model.broken and model.format == "gguf" and model.source != "profile":
+            message = f"{model.id} cannot be loaded. {model.reason}"
+            if model.kind == "model":  # parts are missing, or it lies at a wrong place
+                yield warning(TOPIC, message)
+            elif model.kind == "other":
+                yield note(TOPIC, message)
+
+
 def check_failing(facts: Facts) -> Iterator[Finding]:
     """Models whose file looks good from outside, but that cannot be planned for."""
     for model in facts.models:
@@ -58,8 +71,9 @@ def check_failing(facts: Facts) -> Iterator[Finding]:
 def check_profiles(facts: Facts) -> Iterator[Finding]:
     for model in facts.models:
         if model.source == "profile" and model.reason:
-            name = f"{model.id.removeprefix('profile/')}.toml"
-            message = model.reason if model.reason.startswith(name) else f"{name}: {model.reason}"
+            told = _NAMES_FILE.match(model.reason)
+            name = told[1] if told else f"{model.id.removeprefix('profile/')}.toml"
+            message = model.reason if told else f"{name}: {model.reason}"
             yield warning("Profiles", message, "Correct the file:", f"{facts.installation.profiles}/{name}")
 
 
@@ -77,7 +91,7 @@ def _pull(facts: Facts) -> str:
 
 
 def _is_broken(model: ModelFile) -> bool:
-    return bool(model.reason) and model.format == "gguf" and model.kind == "model" and model.source != "profile"
+    return model.broken and model.format == "gguf" and model.source != "profile"
 
 
 def _said(verdict: str) -> str:

@@ -13,7 +13,7 @@ from jupyter_uml.loader.loader import UniversalLoader
 from jupyter_uml.loader.speed import SpeedRecords, default_speeds_path
 from jupyter_uml.types import MemoryEstimate
 
-LOOK_SECONDS, FIT_SECONDS = 2.0, 1.5
+LOOK_SECONDS, FIT_SECONDS = 3.0, 5.0  # on a machine that is busy with models
 
 
 async def find_models(catalog: Catalog, loader: UniversalLoader | None) -> tuple[ModelFile, ...]:
@@ -63,9 +63,17 @@ def _row(entry: CatalogEntry, task: asyncio.Task[MemoryEstimate | UmlError] | No
         id=entry.id,
         source=entry.source,
         format=entry.format,
-        kind=entry.facts.kind if entry.facts else "model",
+        kind=_kind(entry),
         size=entry.size_bytes,
         reason=entry.reason,
         estimate=found if isinstance(found, MemoryEstimate) else None,
         fault=found.message if isinstance(found, UmlError) else None,
+        broken=entry.reason is not None and entry.facts is None,
     )
+
+
+def _kind(entry: CatalogEntry) -> str:
+    """A model that is whole, but not for llama.cpp, is something other."""
+    if entry.facts is None:
+        return "model"
+    return "other" if entry.facts.kind == "model" and entry.facts.reason else entry.facts.kind

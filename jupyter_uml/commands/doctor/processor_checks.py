@@ -70,17 +70,13 @@ def check_instructions(facts: Facts) -> Iterator[Finding]:
 
 
 def check_quota(facts: Facts) -> Iterator[Finding]:
-    """Threads that a container's share of the CPU cannot feed: they all wait for the one that is held back."""
+    """A container's share of the CPU that is less than the cores that are there."""
     processor = facts.processor
-    if processor.quota is None or processor.quota >= processor.threads:
+    if processor.quota is None or processor.quota >= min(processor.cores, processor.allowed):
         return
-    fitting = max(1, int(processor.quota))
-    message = (
-        f"A container limits this to {processor.quota:g} CPUs, and {processor.threads} threads would compute: "
-        "they are held back again and again, and each waits for the others."
-    )
-    remedy = "Give the container more CPUs (`docker run --cpus`, `CPUQuota=` of systemd), or load with fewer threads:"
-    yield warning("Threads", message, remedy, f"jupyter uml load MODEL --n-threads {fitting}")
+    threads = "1 thread" if processor.threads == 1 else f"{processor.threads} threads"
+    message = f"A container limits this to {processor.quota:g} CPUs, of {_cores(processor)}: models run on {threads}."
+    yield warning("Threads", message, "Give it more CPUs (`docker run --cpus`, `CPUQuota=` of systemd).")
 
 
 def check_threads(facts: Facts) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from jupyter_uml.loader.catalog.facts_cache import FactsCache, FoundFile
 from jupyter_uml.loader.catalog.file_facts import FileFacts
 from jupyter_uml.loader.catalog.gguf_file import BrokenFile
 from jupyter_uml.loader.catalog.model_files import ModelDefaults, ModelFiles, Source
-from jupyter_uml.loader.catalog.names import Names
+from jupyter_uml.loader.catalog.names import Names, joined
 from jupyter_uml.loader.catalog.profiles import Profile
 
 
@@ -48,9 +48,9 @@ class CatalogEntry:
 
 def entries_of(models: Sequence[ModelFiles], cache: FactsCache, names: Names) -> dict[str, CatalogEntry]:
     """An entry for each model, in their order, those first that can be loaded; the same file in two places is one."""
-    groups = _without_duplicates(models, cache)
+    groups = [_known_first(group, names) for group in _without_duplicates(models, cache)]
     ids = names.given([group[0] for group in groups], reserved=set())
-    entries = [_entry(model_id, group, cache) for model_id, group in zip(ids, groups, strict=True)]
+    entries = [_entry(model_id, group, cache, names) for model_id, group in zip(ids, groups, strict=True)]
     entries.sort(key=lambda entry: not entry.loadable)
     return {entry.id: entry for entry in _with_unique_aliases(entries)}
 
@@ -66,9 +66,11 @@ def with_profiles(
         base = None if isinstance(profile, UmlError) else resolve(known, profile.model)
         row_id = name if name not in known or (base and base.id == name) else f"profile/{name}"
         if isinstance(profile, UmlError):
+            row_id = row_id if joined(row_id) == row_id else f"profile/{joined(name)}"  # its name may be what is wrong
             rows[row_id] = CatalogEntry(row_id, Path(), 0, "profile", reason=profile.message)
         elif base is None:
-            reason = f"Its model “{profile.model}” is not here."
+            wrong = "a profile: name the model that it is for" if profile.model in profiles else "not here"
+            reason = f"Its model “{profile.model}” is {wrong}."
             rows[row_id] = CatalogEntry(row_id, Path(), 0, "profile", reason=reason, aliases=profile.aliases)
         else:
             rows[row_id] = _profiled(row_id, base, profile)
@@ -124,20 +126,30 @@ def _without_duplicates(models: Iterable[ModelFiles], cache: FactsCache) -> list
     return groups
 
 
+def _known_first(group: Sequence[ModelFiles], names: Names) -> list[ModelFiles]:
+    """A new link to a file that is known does not give it another id, under which it would be loaded once more."""
+    return sorted(group, key=lambda model: names.of(model) is None)
+
+
 def _contents(model: ModelFiles, cache: FactsCache) -> list[str]:
-    """What says that two files are the same."""
+    """What says that two models are the same."""
     if not model.files:
         return []
-    first = model.files[0].identity
-    return [f"{first.device}:{first.inode}", *filter(None, [_sha256(model, cache)])]
+    files = " ".join(f"{file.identity.device}:{file.identity.inode}" for file in model.files)
+    return [files, *filter(None, [_sha256(model, cache)])]
 
 
-def _entry(model_id: str, group: Sequence[ModelFiles], cache: FactsCache) -> CatalogEntry:
+def _names_of(double: ModelFiles, names: Names) -> Iterator[str]:
+    """By which it could be had, also before it was known to be a double."""
+    yield from filter(None, (names.of(double), *double.names[:1], *double.aliases))
+
+
+def _entry(model_id: str, group: Sequence[ModelFiles], cache: FactsCache, given: Names) -> CatalogEntry:
     model, *doubles = group
     facts, reason = _facts(model, cache)
     projectors = [file for each in group for file in each.projectors]
     projector = _projector(projectors, facts, cache) if facts is None or facts.kind == "model" else None
-    names = dict.fromkeys([*model.aliases, *(name for each in doubles for name in (*each.names[:1], *each.aliases))])
+    names = dict.fromkeys([*model.aliases, *(name for each in doubles for name in _names_of(each, given))])
     return CatalogEntry(
         id=model_id,
         path=model.path,
@@ -153,8 +165,17 @@ def _entry(model_id: str, group: Sequence[ModelFiles], cache: FactsCache) -> Cat
         adapters=tuple(file.path for file in model.adapters),
         defaults=next((each.defaults for each in group if each.defaults), None),
         sha256=next(filter(None, (_sha256(each, cache) for each in group)), None),
-        reason=model.reason or reason,
+        reason=model.reason or _unspeakable(model.path) or reason,
     )
+
+
+def _unspeakable(path: Path) -> str | None:
+    """Why a file cannot be named to the process that would load it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return "The name of its file, or of a folder above it, is not in UTF-8: rename it."
+    return None
 
 
 def _facts(model: ModelFiles, cache: FactsCache) -> tuple[FileFacts | None, str | None]:

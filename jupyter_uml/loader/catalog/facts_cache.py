@@ -13,22 +13,23 @@ from jupyter_uml.engine.atomic_file import replacing
 from jupyter_uml.loader.catalog.file_facts import FileFacts
 from jupyter_uml.loader.catalog.gguf_file import BrokenFile
 
-VERSION = 1  # of what is written, and of how files are read
+VERSION = 2  # of what is written, and of how files are read
 MAX_FILES = 10_000  # of those not asked for any more the oldest are forgotten
 _MAX_BYTES = 64 << 20
 
 
 class Identity(NamedTuple):
-    """The same four numbers: the same content, wherever the file was moved to."""
+    """The same numbers: the same content. Who writes to a file can set its `mtime`, but not its `ctime`."""
 
     device: int
     inode: int
     size: int
     mtime_ns: int
+    ctime_ns: int = 0
 
     @classmethod
     def of(cls, stat: os.stat_result) -> Self:
-        return cls(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        return cls(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 class FoundFile(NamedTuple):

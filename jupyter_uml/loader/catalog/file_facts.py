@@ -19,6 +19,8 @@ _NAME_LENGTH = 200
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufdd0-\ufdef]+")
 _TOOLS = re.compile(r"\btools\b")
 _POOLING: dict[Value, Pooling] = {1: "mean", 2: "cls", 3: "last", 4: "rank"}
+# How tensors of projectors begin. No model of llama.cpp has them in its own file; those of Ollama's own engine do.
+_OF_PROJECTORS = ("v.", "a.", "mm.")
 # Models that make images or films; other programs keep them in GGUF files, too.
 _OF_IMAGES = set(
     "aura chroma cosmos flux hidream hunyuan_video hyvid lumina2 ltxv mochi qwen_image sd1 sd3 sdxl wan z_image".split()
@@ -100,6 +102,11 @@ def _reason(file: GgufFile, kind: FileKind, architecture: str) -> str | None:
         return "The file does not say of which architecture its model is. Download another one."
     if architecture in _OF_IMAGES:
         return f"It makes images ({architecture}); language models can be loaded here."
+    if any(tensor.name.startswith(_OF_PROJECTORS) for tensor in file.tensors):
+        return (
+            "It is made for Ollama's own engine, with its projector in the same file, which llama.cpp does not load. "
+            "Pull a GGUF of it from Hugging Face's hub."
+        )
     if not file.tensors and _number(file.metadata.get("split.count")) < 2:
         return "It holds a vocabulary only, without a model."
     return None

@@ -90,9 +90,7 @@ class FolderTree:
         folders, files = list[str](), list[str]()
         with os.scandir(path) as entries:
             for entry in entries:
-                if not _is_text(entry.name):  # it could not be told to a worker
-                    continue
-                if entry.is_dir():
+                if _is_folder(entry):
                     folders.append(entry.name)
                 elif self._wanted(entry.name):
                     files.append(entry.name)
@@ -127,9 +125,9 @@ def _is_same(one: FoundFile, other: FoundFile) -> bool:
     return one.identity == other.identity and one.path == other.path
 
 
-def _is_text(name: str) -> bool:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """A link that leads to itself is none, and says so by an error."""
     try:
-        name.encode()
-    except UnicodeEncodeError:
+        return entry.is_dir()
+    except OSError:
         return False
-    return True

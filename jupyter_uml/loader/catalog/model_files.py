@@ -82,7 +82,7 @@ def gguf_groups(folder: Folder, cache: FactsCache, above: Folder | None = None) 
     for file in files:
         if file not in projectors:
             part = _PART.search(file.path.stem)
-            key = (file.path.stem[: part.start()], int(part[2])) if part else (file.path.stem, 1)
+            key = (file.path.stem[: part.start()], int(part[2])) if part else (file.path.stem, 0)
             models[key].append(file)
     for (stem, n_parts), parts in models.items():
         yield GgufGroup(stem, tuple(parts), _fitting(stem, projectors), _missing(len(parts), n_parts))

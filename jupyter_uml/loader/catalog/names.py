@@ -30,7 +30,10 @@ def joined(*parts: str, last: str | None = None) -> str:
 
 
 class Names:
-    """Gives ids, and remembers on disk which file has which: the first one that had a name keeps it."""
+    """Gives ids, and remembers on disk which file has which: whoever has a name keeps it.
+
+    A name that is free, as its file is gone, may be given to another one: that keeps it when the first one is back.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
@@ -42,18 +45,26 @@ class Names:
         remembered = self._known()
         ids: dict[int, str] = {}
         taken = set(reserved)
+        here = {_key(model) for model in models}
+        owners = {name: key for key, name in remembered.items() if key in here}  # of several the last one
         for place, model in enumerate(models):
-            name = remembered.get(_key(model))
-            if name and name not in taken and name.startswith(model.names):
+            name = self.of(model)
+            if name and name not in taken and owners[name] == _key(model):
                 ids[place] = name
                 taken.add(name)
         for place, model in enumerate(models):
             if place not in ids:
                 ids[place] = name = next(each for each in _possible(model) if each not in taken)
                 taken.add(name)
+                remembered.pop(_key(model), None)  # to stand behind those that had the name before
                 remembered[_key(model)] = name
                 self._dirty = True
         return [ids[place] for place in range(len(models))]
+
+    def of(self, model: ModelFiles) -> str | None:
+        """The id that it has had; None: it never had one."""
+        name = self._known().get(_key(model))
+        return name if name and name.startswith(model.names) else None
 
     def save(self) -> None:
         """Write what is new. Blocks."""

@@ -1,4 +1,8 @@
-"""Ollama's store: manifests/HOST/NAMESPACE/MODEL/TAG is JSON that names the blobs a model is made of."""
+"""Ollama's store: manifests/HOST/NAMESPACE/MODEL/TAG is JSON that names the blobs a model is made of.
+
+From version 0.40 on it is manifests-v2/… and a link to a blob, which may be a list of manifests, one for each engine
+that Ollama has. What was pulled before stays where it is. Layout: `manifest/manifest.go` and `paths.go` of Ollama.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,9 @@ from jupyter_uml.loader.catalog.names import joined
 from jupyter_uml.loader.catalog.setting_fields import SAMPLING, SETTINGS, frozen
 from jupyter_uml.types import LoadSettings
 
-_HOST, _NAMESPACE = "registry.ollama.ai", "library"  # of the models whose names have neither
+_FOLDERS = ("manifests-v2", "manifests")
+_HOSTS, _NAMESPACE = ("registry.ollama.ai", "ollama.com"), "library"  # of the models whose names have neither
+_ENGINES = ("llamacpp", "ollama", "", "mlx")  # the best for us first
 _DIGEST = re.compile(r"sha256[:-]([0-9a-f]{64})")
 _LAYER = "application/vnd.ollama.image."
 _NEEDED = ("model", "projector", "adapter")
@@ -37,24 +43,22 @@ class OllamaStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._tree = FolderTree(root / "manifests", lambda name: not name.startswith("."))
+        self._trees = [FolderTree(root / name, lambda name: not name.startswith(".")) for name in _FOLDERS]
 
     def scan(self, cache: FactsCache) -> Sequence[ModelFiles]:
-        return [
-            model
-            for folder in self._tree.scan()
-            if len(folder.parts) == 3
-            for file in folder.files
-            if (model := self._model(folder.parts, file)) is not None
-        ]
+        manifests = dict[str, FoundFile]()
+        for tree in self._trees:
+            for folder in tree.scan():
+                for file in folder.files if len(folder.parts) == 3 else ():
+                    manifests.setdefault(_name(folder.parts, file.path.name), file)
+        return [model for name, file in sorted(manifests.items()) if (model := self._model(name, file)) is not None]
 
-    def _model(self, parts: Parts, manifest: FoundFile) -> ModelFiles | None:
-        layers = _layers(manifest)
+    def _model(self, name: str, manifest: FoundFile) -> ModelFiles | None:
+        layers = _layers(self._chosen(_json(manifest)))
         if layers is None:
             return None
         blobs = {kind: tuple(filter(None, map(self._blob, layers[kind]))) for kind in _KINDS}
         complete = all(len(blobs[kind]) == len(layers[kind]) for kind in _NEEDED)
-        name = _name(parts, manifest.path.name)
         model = blobs["model"][:1]
         return ModelFiles(
             path=model[0].path if model else manifest.path,
@@ -70,18 +74,30 @@ class OllamaStore:
             reason=_reason(layers, complete),
         )
 
+    def _chosen(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        """The manifest itself, or the best one of a list."""
+        listed = manifest.get("manifests")
+        if not isinstance(listed, list):
+            return manifest
+        known = {str(row.get("runner") or "").lower(): row for row in reversed(listed) if isinstance(row, dict)}
+        best = next((known[engine] for engine in _ENGINES if engine in known), {})
+        digest = _DIGEST.fullmatch(str(best.get("digest")))
+        if "layers" in best or digest is None:
+            return best
+        blob = self._blob(digest[1])
+        return _json(blob) if blob else {}
+
     def _blob(self, digest: str) -> FoundFile | None:
         """The file with this SHA-256; the name's separator was a colon once."""
         blobs = self._root / "blobs"
         return found_file(blobs / f"sha256-{digest}") or found_file(blobs / f"sha256:{digest}")
 
 
-@lru_cache(maxsize=4096)
-def _layers(manifest: FoundFile) -> Mapping[str, tuple[str, ...]] | None:
-    """The SHA-256 sums of a model's layers, by their kind; None: the file is no manifest."""
+def _layers(manifest: dict[str, Any]) -> Mapping[str, tuple[str, ...]] | None:
+    """The SHA-256 sums of a model's layers, by their kind; None: it is no manifest."""
     layers: dict[str, tuple[str, ...]] = dict.fromkeys(_KINDS, ())
     try:
-        for layer in _json(manifest)["layers"]:
+        for layer in manifest["layers"]:
             kind = str(layer["mediaType"]).split(";")[0].removeprefix(_LAYER)
             digest = _DIGEST.fullmatch(str(layer["digest"]))
             if kind in layers and digest:
@@ -101,7 +117,7 @@ def _reason(layers: Mapping[str, tuple[str, ...]], complete: bool) -> str | None
 
 def _name(parts: Parts, tag: str) -> str:
     host, namespace, model = parts
-    if host != _HOST:
+    if host not in _HOSTS:
         return joined(host, namespace, model, last=tag)
     return joined(model, last=tag) if namespace == _NAMESPACE else joined(namespace, model, last=tag)
 

@@ -75,7 +75,7 @@ class ProfileFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._tree = FolderTree(folder, lambda name: name.endswith(".toml"), lambda parts: False)
+        self._tree = FolderTree(folder, _is_profile, lambda parts: False)
 
     def scan(self) -> dict[str, Profile | ProfileError]:
         """Every profile by its name, or what is wrong with it. Blocks; reads only files that have changed."""
@@ -268,6 +268,10 @@ def _escaped(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)[1:-1].replace("\x7f", "\\u007f")
 
 
+def _is_profile(file_name: str) -> bool:
+    return file_name.endswith(".toml") and file_name.isprintable()
+
+
 def _checked_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ProfileError(
@@ -287,7 +291,7 @@ def _parsed(file: FoundFile) -> Profile | ProfileError:
     try:
         if file.size > _MAX_BYTES:
             return ProfileError(name, None, "it is too large for a profile.")
-        return parse(name, file.path.read_text(encoding="utf-8"))
+        return parse(name, file.path.read_text(encoding="utf-8-sig"))
     except ProfileError as error:
         return error.with_traceback(None)
     except (OSError, UnicodeDecodeError):

@@ -85,7 +85,8 @@ class FolderStore:
 class HuggingFaceStore:
     """The cache of huggingface_hub: models--OWNER--NAME/snapshots/REVISION/FILE are links to ../../blobs/SUM.
 
-    Of several revisions the one that `refs/main` names comes first.
+    Of several revisions the one that `refs/main` names comes first, then the one that was downloaded last. Tools move
+    `main` on when they download a single file, so what is not there any more keeps its name in the revision before.
     """
 
     def __init__(self, root: Path) -> None:
@@ -99,16 +100,16 @@ class HuggingFaceStore:
         seen = folders, main, cache.revision
         if seen != self._seen:
             self._seen = seen
-            folders = sorted(
-                folders, key=lambda folder: (folder.parts[0].lower(), folder.parts[2] != main[folder.parts[0]])
-            )
-            self._found = [*self._models(folders, cache, main), *self._others(folders, main)]
+            folders = sorted(folders, key=lambda folder: (folder.parts[0].lower(), *_age(folder, main)))
+            self._found = [*self._models(folders, cache), *self._others(folders)]
         return self._found
 
-    def _models(self, folders: Sequence[Folder], cache: FactsCache, main: Mapping[str, str]) -> Iterator[ModelFiles]:
+    def _models(self, folders: Sequence[Folder], cache: FactsCache) -> Iterator[ModelFiles]:
+        newest = dict[tuple[str, ...], str]()  # revision of each file, by repository and path
         for folder, group in _groups(folders, cache):
             owner, repo = _owner_and_name(folder.parts[0])
-            current = main[folder.parts[0]] in ("", folder.parts[2])
+            name = (folder.parts[0], *folder.parts[3:], group.stem)
+            current = newest.setdefault(name, folder.parts[2]) == folder.parts[2]
             stem = group.stem
             if says_nothing(stem):
                 stem = "-".join(filter(None, (repo, quantisation_of(stem))))
@@ -118,10 +119,12 @@ class HuggingFaceStore:
             sha256 = _sum_in_link(group.path) if len(group.files) == 1 else None
             yield _model(group, "huggingface", names, _aliases(owner, repo, group.stem) if current else (), sha256)
 
-    def _others(self, folders: Sequence[Folder], main: Mapping[str, str]) -> Iterator[ModelFiles]:
+    def _others(self, folders: Sequence[Folder]) -> Iterator[ModelFiles]:
+        listed = set[str]()
         for folder, weights, kind in other_models(folders):
             owner, repo = _owner_and_name(folder.parts[0])
-            if main[folder.parts[0]] in ("", folder.parts[2]) and len(folder.parts) == 3:
+            if folder.parts[0] not in listed and len(folder.parts) == 3:
+                listed.add(folder.parts[0])
                 names = (joined(repo), joined(owner, repo))
                 yield ModelFiles(folder.path, weights, "huggingface", names, format=kind, reason=reason_for(kind))
 
@@ -173,6 +176,11 @@ def _is_wanted(name: str) -> bool:
 
 def _is_snapshot(parts: Parts) -> bool:
     return parts[0].startswith(_REPO) and (len(parts) < 2 or parts[1] == "snapshots")
+
+
+def _age(folder: Folder, main: Mapping[str, str]) -> tuple[bool, int]:
+    """What sorts the revisions of a repository."""
+    return folder.parts[2] != main[folder.parts[0]], -max(file.identity.mtime_ns for file in folder.files)
 
 
 def _owner_and_name(folder: str) -> tuple[str, str]:

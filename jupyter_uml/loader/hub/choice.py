@@ -41,17 +41,17 @@ def choose(listing: Listing, name: PullName, fits: Fits) -> Choice:
     """
     if not listing.offers:
         raise NothingToPull(_no_model(listing), param="model")
-    extra = listing.projector.size_bytes if listing.projector else 0
 
     def can_run(offer: Offer) -> bool:
-        return fits(offer.size_bytes + extra)
+        projector = listing.projector(offer)
+        return fits(offer.size_bytes + (projector.size_bytes if projector else 0))
 
     if name.file or name.quantisation:
         offer = _named(listing.offers, name)
         why = "It was asked for." if can_run(offer) else "It was asked for, but will hardly fit this machine."
     else:
         offer, why = _best(listing.offers, can_run)
-    return Choice(offer, listing.projector, why)
+    return Choice(offer, listing.projector(offer), why)
 
 
 def _named(offers: Sequence[Offer], name: PullName) -> Offer:
@@ -121,8 +121,11 @@ def _there(offers: Sequence[Offer]) -> str:
 
 def _no_model(listing: Listing) -> str:
     other = f" It has {', '.join(listing.other_formats)}, which do not load." if listing.other_formats else ""
+    if listing.files:
+        names = ", ".join(file.path for file in listing.files[:_MAX_NAMES])
+        return f"No GGUF file of this repository is a whole model: {names}.{other}"
     return f"This repository has no GGUF file.{other} Look for one whose name ends in -GGUF."
 
 
 def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB"
+    return f"{size / 2**30:.1f} GiB" if size >= 1 << 30 else f"{size / 2**20:.0f} MiB"

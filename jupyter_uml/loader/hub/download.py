@@ -62,7 +62,8 @@ class Download:
         self._job, self._send = job, send
         self._cache = RepositoryCache(Path(job.cache or constants.HF_HUB_CACHE).expanduser(), job.repo)
         self._headers = build_hf_headers(token=token_for(job), library_name=LIBRARY, library_version=__version__)
-        self._there = {file: self._cache.bytes_of(file) for file in job.files}
+        # What is there as a whole counts when it has been checked.
+        self._there = {file: 0 if self._cache.has(file) else self._cache.bytes_of(file) for file in job.files}
         self._told: tuple[float, Doing] = (0.0, "waiting")
 
     def run(self) -> None:
@@ -74,6 +75,9 @@ class Download:
         self._cache.prepare(self._job.files)
         for file in self._job.files:
             with self._locked(file):
+                if self._cache.has(file):
+                    self._tell("verifying", file, 0, at_once=True)
+                    self._cache.check(file)
                 if not self._cache.has(file):
                     self._bring(file)
             self._tell("downloading", file, file.size_bytes, at_once=True)

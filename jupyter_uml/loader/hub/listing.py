@@ -12,7 +12,11 @@ from pathlib import PurePosixPath
 from jupyter_uml.loader.hub.quantisations import quantisation_of, without_quantisation
 
 _PART = re.compile(r"-(\d{5})-of-(\d{5})$")
-_NO_MODEL = re.compile(r"imatrix|mmproj", re.IGNORECASE)
+# Projectors, statistics for quantising (many a model that was quantised by them says so, too), layers that guess ahead.
+_NO_MODEL = re.compile(r"mmproj|^imatrix|imatrix$|^mtp-", re.IGNORECASE)
+_STATISTICS = re.compile(r"imatrix", re.IGNORECASE)
+_WORDS = re.compile(r"[A-Z0-9.]+")
+_OF_PROJECTORS = {"MMPROJ", "MODEL", "GGML"}  # words of their names that tell nothing of the model
 _PROJECTORS = ("F16", "BF16", "Q8_0", "F32")  # what llama.cpp computes images with, the usual one first
 FORMATS = {
     ".safetensors": "safetensors",
@@ -75,21 +79,43 @@ class Listing:
         """The models, the largest first. A split one of which parts are missing is none."""
         sets = defaultdict[str, list[HubFile]](list)
         for file in self.files:
-            if not _NO_MODEL.search(PurePosixPath(file.path).name):
+            if _is_model(file.path):
                 sets[_stem(file.path, folder=True)].append(file)
         found = [offer for files in sets.values() if (offer := _offer(files))]
         return tuple(sorted(found, key=lambda offer: (-offer.size_bytes, offer.name)))
 
     @cached_property
-    def projector(self) -> HubFile | None:
-        """The file by which the models here see images; of several kinds the usual one."""
+    def projectors(self) -> tuple[HubFile, ...]:
+        """The files by which the models here see images, the usual kind first."""
         files = [file for file in self.files if "mmproj" in PurePosixPath(file.path).name.lower()]
-        return min(files, key=lambda file: (_usual(file.path), file.path), default=None)
+        return tuple(sorted(files, key=lambda file: (_usual(file.path), file.path)))
+
+    def projector(self, offer: Offer) -> HubFile | None:
+        """That of this model: in its folder and with its name, if there is one, else one that names no other model."""
+        model, alone = _said(offer.model), len({each.model for each in self.offers}) == 1
+        folder = PurePosixPath(offer.name).parent
+        fitting = [file for file in self.projectors if _said(file.path) in model]
+        return min(
+            fitting or (self.projectors if alone else ()),
+            key=lambda file: (PurePosixPath(file.path).parent != folder, -len(_said(file.path))),
+            default=None,
+        )
 
 
 def formats_among(paths: Iterable[str]) -> tuple[str, ...]:
     """Formats of models, other than GGUF, that these files have."""
     return tuple(sorted({FORMATS[kind] for path in paths if (kind := PurePosixPath(path).suffix.lower()) in FORMATS}))
+
+
+def _is_model(path: str) -> bool:
+    stem = PurePosixPath(path).stem
+    return not _NO_MODEL.search(stem) and not (_STATISTICS.search(stem) and quantisation_of(stem) is None)
+
+
+def _said(path: str) -> str:
+    """What a projector's name says of the model that it belongs to."""
+    words = _WORDS.findall(without_quantisation(PurePosixPath(path.removesuffix(".gguf")).name))
+    return "-".join(word for word in words if word not in _OF_PROJECTORS)
 
 
 def _offer(files: list[HubFile]) -> Offer | None:

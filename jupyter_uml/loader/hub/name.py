@@ -17,6 +17,7 @@ _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,254}")
 _QUANTISATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PAGES = ("blob", "resolve", "raw", "tree")  # of a repository, with a revision and a path behind them
 _FILE = ".gguf"
+_ANY = "latest"  # Ollama's word for what is taken where nothing is asked for
 _HOW = "Write owner/repository, owner/repository:Q4_K_M or owner/repository/file.gguf; @revision may follow."
 
 
@@ -36,7 +37,9 @@ class PullName:
         Raises:
             InvalidRequest: it is none of these; `param` is "model".
         """
-        path = _SITE.sub("", text.strip())
+        path, is_address = _SITE.subn("", text.strip())
+        if is_address:
+            path = path.partition("#")[0].partition("?")[0]
         if len(path) > MAX_NAME or "://" in path:
             raise _wrong()
         parts = path.split("/")
@@ -70,7 +73,7 @@ def is_revision(text: str) -> bool:
 
 def _of_page(parts: list[str]) -> PullName:
     revision = unquote(parts[3])
-    path = unquote("/".join(parts[4:]).partition("?")[0].partition("#")[0])
+    path = unquote("/".join(parts[4:]))
     return _checked("/".join(parts[:2]), path if path.endswith(_FILE) else "", revision)
 
 
@@ -83,7 +86,7 @@ def _checked(repo: str, wanted: str, revision: str) -> PullName:
         return PullName(repo, file=wanted, revision=revision)
     if wanted and not _QUANTISATION.fullmatch(wanted):
         raise _wrong()
-    return PullName(repo, quantisation=wanted or None, revision=revision)
+    return PullName(repo, quantisation=wanted if wanted and wanted.lower() != _ANY else None, revision=revision)
 
 
 def _wrong() -> InvalidRequest:

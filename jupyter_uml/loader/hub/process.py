@@ -65,7 +65,9 @@ def list_repository(job: ListJob) -> Listing:
     while True:
         try:
             info = api.model_info(job.repo, revision=job.revision, files_metadata=True, timeout=job.patience.silence)
-            return _listing(job.repo, info.sha or "", info.siblings or [])
+            # In the hub's own capitals: else the same would come once more, into another folder of the cache.
+            repo = info.id if info.id.casefold() == job.repo.casefold() else job.repo
+            return _listing(repo, info.sha or "", info.siblings or [])
         except Exception as error:
             tries.failed(error)
 

@@ -19,6 +19,7 @@ _NAME = re.compile(
     r"|I?Q[1-8][-_](?:[01K]|XXS|XS|S|M|NL)(?:[-_](?:XXS|XS|XXL|XL|S|M|L))?(?:[-_]\d[-_]\d)?)"
     r"(?![A-Z0-9])"
 )
+_TRAINED = "MXFP4"  # in which models are published: other types are made of it, and cannot be better
 _WITHIN_NOTICE = "Q4_K_M"  # half a per cent of perplexity lost, at under five bits a weight
 
 
@@ -50,4 +51,4 @@ def rank(quantisation: str | None) -> int | None:
 def is_frugal(quantisation: str) -> bool:
     """Not better than what most people use: more bits would cost memory and speed, and hardly show."""
     place = rank(quantisation)
-    return place is not None and place >= _RANKS[_WITHIN_NOTICE]
+    return place is not None and (place >= _RANKS[_WITHIN_NOTICE] or place == _RANKS[_TRAINED])

@@ -18,7 +18,7 @@ class Holds:
 
     def __init__(self, keep_alive: float, now: float) -> None:
         """`keep_alive`: seconds, for those who say nothing."""
-        self.keep_alive = keep_alive
+        self.keep_alive = self._configured = keep_alive
         self.pinned = False
         self.kernels: set[str] = set()
         self.last_used = now
@@ -28,6 +28,14 @@ class Holds:
         """The model is up; whoever asked for it may have gone."""
         self.last_used = now
         self._until = max(self._until, now + self._grace)
+
+    def stand(self, hold: Hold) -> None:
+        """Somebody has loaded the model, and said how long it stays also for those to come who say nothing.
+
+        Nought is for once: else each of them would load it anew.
+        """
+        if hold.keep_alive is not None:
+            self.keep_alive = hold.keep_alive or self._configured
 
     def used(self, hold: Hold, now: float) -> None:
         """A request has come, or somebody has loaded the model."""

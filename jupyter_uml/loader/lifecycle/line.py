@@ -48,9 +48,10 @@ class Line:
         self._length += 1
         deadline = time.monotonic() + seconds
         try:
+            # What can never be is told before it waits, and the others wait for no slow file.
+            load.plan = await self._planner.plan(managed.entry, load.wishes)
             load.queued = self._turn.locked()
             async with self._in_turn(deadline):
-                load.plan = await self._planner.plan(managed.entry, load.wishes)  # the others wait for no slow file
                 return await self._make(managed, load, deadline)
         finally:
             self._length -= 1
@@ -70,6 +71,7 @@ class Line:
 
     async def _make(self, managed: Managed, load: Load, deadline: float) -> tuple[Plan, Promise] | None:
         yielding: list[Managed] = []
+        promise: Promise | None = None
         began = time.monotonic()
         try:
             while True:
@@ -78,26 +80,34 @@ class Line:
                 self._changed.clear()
                 async with self._planner.deciding():
                     others = self._models.others(managed)
+                    moving = any(map(_in_motion, others))  # and what is found may be out of date when it is found
                     room = await find_room(self._planner, managed, load.wishes, others)
                     if room.enough and not room.victims:
-                        return room.plan, self._planner.promise(room.plan)
-                    if not room.enough and not any(map(_in_motion, others)):
+                        promise = self._planner.promise(room.plan)
+                        return room.plan, promise
+                    moving = moving or self._changed.is_set() or any(map(_in_motion, others))
+                    if not room.enough and not moving:
                         raise self._planner.insufficient(room.plan)
                     if room.enough and not room.waits_for and not any(map(_ending, [managed, *others])):
-                        await self._clear(room)
+                        await self._clear(managed, room)
                         continue
                 load.queued = True
                 self._ask_to_yield(room, began, yielding)
                 if time.monotonic() >= deadline:
                     raise self._late(room)
                 await self._wait(min(_LOOK_AGAIN, deadline - time.monotonic()))
+        except BaseException:
+            if promise is not None:  # called off while the other servers were told of it
+                promise.release()
+            raise
         finally:
             for other in yielding:
                 other.yielding = False
 
-    async def _clear(self, room: Room) -> None:
-        for victim in room.victims:
-            if victim.current is not None and not victim.in_use:  # it may have got a request meanwhile
+    async def _clear(self, managed: Managed, room: Room) -> None:
+        for victim in room.victims:  # that may have got a request or a pin meanwhile
+            kept = victim.in_use or (victim is not managed and (victim.awaited or victim.holds.pinned))
+            if victim.current is not None and not kept:
                 await self._evict(victim)
 
     @staticmethod

@@ -21,7 +21,7 @@ def wishes_for(entry: CatalogEntry, settings: LoadSettings | None = None) -> Loa
     """
     if not entry.loadable:
         raise ModelLoadFailed(f"{entry.id} cannot be loaded: {entry.reason}")
-    wishes = over(entry.defaults.settings if entry.defaults else None, settings or LoadSettings())
+    wishes = (settings or LoadSettings()).over(entry.defaults.settings if entry.defaults else None)
     _check_bounds(wishes)
     return wishes
 
@@ -37,11 +37,6 @@ def satisfied(running: EffectiveSettings, asked: LoadSettings) -> bool:
     return True
 
 
-def over(below: LoadSettings | None, above: LoadSettings) -> LoadSettings:
-    """`above`, and what it leaves open from `below`."""
-    return replace(below or LoadSettings(), **_given(above))
-
-
 def together(first: LoadSettings, then: LoadSettings) -> LoadSettings:
     """What serves both; where that cannot be, as `then` says."""
     most: dict[str, Any] = {
@@ -49,7 +44,7 @@ def together(first: LoadSettings, then: LoadSettings) -> LoadSettings:
         for name in _AT_LEAST
         if getattr(first, name) or getattr(then, name)
     }
-    return replace(over(first, then), **most)
+    return replace(then.over(first), **most)
 
 
 def covered(by: LoadSettings, asked: LoadSettings) -> bool:
@@ -58,10 +53,6 @@ def covered(by: LoadSettings, asked: LoadSettings) -> bool:
 
 
 def _check_bounds(asked: LoadSettings) -> None:
-    for name, value in _given(asked).items():
+    for name, value in asked.asked().items():
         if isinstance(value, int) and value < (-1 if name == "n_gpu_layers" else 1):
             raise InvalidRequest(f"{name} must not be {value}.", param=name)
-
-
-def _given(settings: LoadSettings) -> dict[str, Any]:
-    return {name: getattr(settings, name) for name in settings.asked()}

@@ -26,14 +26,15 @@ class Cgroup:
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    limit: str
+    limits: tuple[str, ...]  # the lowest one counts
     used: str
     reclaimable: tuple[str, ...]  # rows of memory.stat
 
 
 # Used lately or not: what the machine as a whole calls available has both, and workers are known by what they map.
-_V2 = _Names("memory.max", "memory.current", ("inactive_file", "active_file"))
-_V1 = _Names("memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file"))
+# Beyond memory.high a process is not killed, but held up until almost nothing of it runs any more.
+_V2 = _Names(("memory.max", "memory.high"), "memory.current", ("inactive_file", "active_file"))
+_V1 = _Names(("memory.limit_in_bytes",), "memory.usage_in_bytes", ("total_inactive_file", "total_active_file"))
 
 
 def cgroup_of(mount: Path = _MOUNT, own: Path = _OWN) -> list[Cgroup]:
@@ -67,7 +68,8 @@ def _entries(own: Path) -> Iterator[tuple[list[str], str]]:
 
 
 def _read(folder: Path, names: _Names) -> Cgroup | None:
-    limit, used = _number(folder / names.limit), _number(folder / names.used)
+    limits = [number for name in names.limits if (number := _number(folder / name)) is not None]
+    limit, used = min(limits, default=None), _number(folder / names.used)
     if limit is None or used is None or limit >= _UNLIMITED:
         return None
     return Cgroup(limit, used, _sum(folder / "memory.stat", names.reclaimable))

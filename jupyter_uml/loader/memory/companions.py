@@ -61,6 +61,10 @@ class Finder:
             raise ModelLoadFailed(f"{entry.id} cannot be loaded: {entry.reason}")
         return await self._read(entry.id, [file.path for file in entry.files])
 
+    async def close(self) -> None:
+        """End what is being read."""
+        await self._headers.close()
+
     async def _own(self, entry: CatalogEntry, path: Path) -> GgufFile:
         return await self._read(f"A file that belongs to {entry.id}", [path])
 

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from jupyter_uml.errors import GenerationAborted
 from jupyter_uml.loader.catalog.facts_cache import Identity
 from jupyter_uml.loader.catalog.gguf_file import GgufFile
 from jupyter_uml.loader.memory.shape import joined
@@ -31,6 +32,7 @@ class Headers:
 
         Raises:
             BrokenFile, Unreadable, OSError: as `Inspector.headers`; TimeoutError (an OSError): the disk hangs.
+            GenerationAborted: it was closed meanwhile.
         """
         async with asyncio.timeout(LOOK_SECONDS):
             key = await asyncio.to_thread(_identities, paths)
@@ -40,7 +42,18 @@ class Headers:
         self._known.move_to_end(key)
         while len(self._known) > MOST_MODELS:
             self._known.popitem(last=False)
-        return await asyncio.shield(self._known[key])
+        reading = self._known[key]
+        await asyncio.wait([reading])  # who is cancelled meanwhile leaves it to the others
+        if reading.cancelled():
+            raise GenerationAborted("The server is stopping.")
+        return reading.result()
+
+    async def close(self) -> None:
+        """End what is being read."""
+        reading = list(self._known.values())
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
 
     async def _joined(self, paths: Sequence[Path]) -> GgufFile:
         return joined(await self._read(paths))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import platform
@@ -15,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from jupyter_uml.loader.memory.cgroups import Cgroup, cgroup_of
+from jupyter_uml.loader.memory.cpu_quota import cpu_quota
 
 PROCESS_BYTES = 52 << 20  # a worker without a model: Python, numpy and llama.cpp
 _SMALL_MODEL = 64 << 20  # bytes; below this a second thread costs more than it brings
@@ -131,11 +133,14 @@ def total_memory() -> int:
 
 
 def default_threads(size_bytes: int) -> int:
-    """One thread a physical core that this process may use; one for a model so small that threads only wait."""
+    """One thread a physical core that this process may use, as far as control groups grant it the time for them; one
+    for a model so small that threads only wait."""
     if size_bytes < _SMALL_MODEL:
         return 1
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(psutil.cpu_count(logical=False) or allowed, allowed))
+    quota = cpu_quota()
+    granted = allowed if quota is None else math.ceil(quota)  # more are held back again and again
+    return max(1, min(psutil.cpu_count(logical=False) or allowed, allowed, granted))
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from jupyter_uml.errors import InsufficientMemory, InvalidRequest, ModelLoadFailed
 from jupyter_uml.loader.catalog.catalog import Catalog, CatalogEntry
-from jupyter_uml.loader.catalog.gguf_file import GgufFile
+from jupyter_uml.loader.memory.claims import false_claim
 from jupyter_uml.loader.memory.companions import Finder, ModelSet
 from jupyter_uml.loader.memory.compute import SMALLEST_BATCH, batch_tokens
 from jupyter_uml.loader.memory.fit import Fit, default_threads, fit
@@ -91,7 +91,8 @@ class Planner:
         await self._gpu_reading()
 
     async def close(self) -> None:
-        """Nothing that was promised counts any more."""
+        """Nothing is read any more, and nothing that was promised counts."""
+        await self._finder.close()
         await self._ledger.close()
 
     async def plan(self, entry: CatalogEntry, wishes: LoadSettings, leaving: Collection[int] = ()) -> Plan:
@@ -104,9 +105,9 @@ class Planner:
             ModelLoadFailed: a file is broken, gone or cannot be read now.
             InvalidRequest: a longer context than the model was made for, or a companion that cannot be used.
         """
-        wishes = _over(entry.defaults.settings, wishes) if entry.defaults else wishes
+        wishes = wishes.over(entry.defaults.settings if entry.defaults else None)
         files = await self._finder.find(entry, wishes)
-        _check(entry, files.model, wishes)
+        _check(entry, files, wishes)
         machine = await self._ledger.machine(leaving, await self._gpu_reading(), _file(entry))
         return await asyncio.to_thread(self._planned, entry, wishes, files, machine)
 
@@ -197,22 +198,21 @@ class Planner:
         advice = self._speeds.advice(entry) if self._speeds else LoadSettings()
         if advice.n_batch is not None and advice.n_batch < _least_batch(wishes):
             advice = replace(advice, n_batch=None)
-        return _over(LoadSettings(n_threads=default_threads(entry.size_bytes)), advised(advice, wishes))
+        return advised(advice, wishes).over(LoadSettings(n_threads=default_threads(entry.size_bytes)))
 
 
-def _over(below: LoadSettings, above: LoadSettings) -> LoadSettings:
-    return replace(below, **{name: getattr(above, name) for name in above.asked()})
-
-
-def _check(entry: CatalogEntry, model: GgufFile, wishes: LoadSettings) -> None:
+def _check(entry: CatalogEntry, files: ModelSet, wishes: LoadSettings) -> None:
     """
     Raises:
+        ModelLoadFailed: what its file says cannot be.
         InvalidRequest: settings that this model cannot run with, whatever memory there is.
     """
-    shape = shape_of(model)
-    if not shape.layers:  # llama.cpp would abort
-        raise ModelLoadFailed(f"{entry.id} cannot be loaded: its file says that it has no layers.")
-    trained = shape.n_ctx_train
+    if claim := false_claim(files.model):
+        raise ModelLoadFailed(f"{entry.id} cannot be loaded: {claim}")
+    draft = files.companions.draft
+    if draft is not None and (claim := false_claim(draft)):
+        raise InvalidRequest(f"{wishes.draft_model} cannot be loaded: {claim}", param="draft_model")
+    trained = shape_of(files.model).n_ctx_train
     if wishes.n_ctx is not None and 0 < trained < wishes.n_ctx:
         raise InvalidRequest(
             f"{entry.id} was trained for a context of {trained} tokens; n_ctx {wishes.n_ctx} would give garbage. "

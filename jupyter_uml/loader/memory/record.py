@@ -19,6 +19,7 @@ from jupyter_uml.loader.memory.machine import Machine
 MOST_RECORDS = 256
 LARGEST_FILE = 1 << 20  # bytes; a larger one is not ours
 BOUND = 0.3  # what is guessed, and an estimate as a whole, change by no more than this share
+LEAST = 0.5  # of an estimate; a lower peak was no model's: its pages were taken away as fast as they were read
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ class Experience:
 
 def experience(records: Iterable[MemoryRecord], architecture: str, place: str) -> Experience:
     """What is known for a model of this architecture here; nothing is changed where nothing is known."""
-    here = [record for record in records if record.place == place and record.guessed > 0]
+    here = [record for record in records if record.place == place and _is_sound(record)]
     if not here:
         return Experience()
     alike = [record for record in here if record.architecture == architecture]
@@ -93,7 +94,7 @@ def _guess_ratio(record: MemoryRecord) -> float:
 
 
 def _rest_ratio(record: MemoryRecord, guess: float) -> float:
-    return record.measured / max(1.0, record.estimated + (guess - 1) * record.guessed)
+    return _bounded(record.measured / max(1.0, record.estimated + (guess - 1) * record.guessed))
 
 
 def _bounded(ratio: float) -> float:
@@ -132,4 +133,4 @@ _decoder = msgspec.json.Decoder(list[MemoryRecord])
 
 
 def _is_sound(record: MemoryRecord) -> bool:
-    return 0 < record.guessed <= record.estimated and record.measured > 0
+    return 0 < record.guessed <= record.estimated and record.measured >= LEAST * record.estimated

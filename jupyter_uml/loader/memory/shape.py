@@ -5,12 +5,13 @@ The rules are llama.cpp's: `llama_hparams`, `llama_model::create_memory` and the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from jupyter_uml.loader.catalog.gguf_file import GgufFile, Value
+from jupyter_uml.loader.catalog.gguf_file import GgufFile
+from jupyter_uml.loader.memory.keys import Keys, count
 
-MAX_LAYERS = 512  # llama.cpp loads no more
+MAX_LAYERS = 512  # llama.cpp loads no more; more are not counted
 _NO_CACHE = frozenset(
     "bert jina-bert-v2 jina-bert-v3 nomic-bert nomic-bert-moe neo-bert eurobert modern-bert gemma-embedding "
     "wavtokenizer-dec dream llada llada-moe rnd1".split()
@@ -78,7 +79,7 @@ def joined(parts: Sequence[GgufFile]) -> GgufFile:
 
 def shape_of(gguf: GgufFile) -> ModelShape:
     """Keys that are missing count as llama.cpp counts them; a file without any gives a shape of zeros."""
-    keys = _Keys(gguf.metadata)
+    keys = Keys(gguf.metadata)
     n_layers = min(keys.number("block_count"), MAX_LAYERS)
     heads = keys.each("attention.head_count", n_layers)
     used = max(keys.each("expert_used_count", n_layers), default=0)
@@ -94,47 +95,13 @@ def shape_of(gguf: GgufFile) -> ModelShape:
         experts=keys.number("expert_count"),
         window=_window(keys),
         vocabulary=_vocabulary(gguf),
-        merges=_length(gguf.metadata.get("tokenizer.ggml.merges", 0)),
+        merges=count(gguf.metadata.get("tokenizer.ggml.merges", 0)),
         tensors=len(gguf.tensors),
         n_ctx_train=keys.number("context_length"),
     )
 
 
-class _Keys:
-    """Metadata of the model's architecture, by the names without its prefix."""
-
-    def __init__(self, metadata: Mapping[str, Value]) -> None:
-        self.architecture = str(metadata.get("general.architecture", ""))
-        self._metadata = metadata
-
-    def value(self, name: str) -> Value | None:
-        return self._metadata.get(f"{self.architecture}.{name}")
-
-    def number(self, name: str, otherwise: int = 0) -> int:
-        """A whole number; of a list the largest."""
-        value = self.value(name)
-        if isinstance(value, tuple):
-            return max((_whole(item) for item in value), default=otherwise)
-        return otherwise if value is None else _whole(value)
-
-    def each(self, name: str, count: int, otherwise: int = 0) -> list[int]:
-        """The number for each of so many layers, whether the file lists them or gives one for all."""
-        value = self.value(name)
-        if isinstance(value, tuple):
-            listed = [_whole(item) for item in value[:count]]
-            return listed + [otherwise] * (count - len(listed))
-        return [self.number(name, otherwise)] * count
-
-
-def _whole(value: Value) -> int:
-    return max(0, int(value)) if isinstance(value, (bool, int, float)) and abs(value) < 1 << 40 else 0
-
-
-def _length(value: Value) -> int:
-    return len(value) if isinstance(value, tuple) else _whole(value)
-
-
-def _layers(keys: _Keys, heads: Sequence[int]) -> list[Layer]:
+def _layers(keys: Keys, heads: Sequence[int]) -> list[Layer]:
     n_layers = len(heads)
     kv_heads = keys.each("attention.head_count_kv", n_layers) if keys.value("attention.head_count_kv") else list(heads)
     last = n_layers - keys.number("nextn_predict_layers")  # the layers behind it predict further tokens: not used
@@ -149,7 +116,7 @@ def _layers(keys: _Keys, heads: Sequence[int]) -> list[Layer]:
     return layers
 
 
-def _layers_with_cache(keys: _Keys, n_layers: int) -> int:
+def _layers_with_cache(keys: Keys, n_layers: int) -> int:
     """The layers behind these share the cells of earlier ones, or there are no cells at all."""
     if keys.architecture in _NO_CACHE or keys.architecture in _RECURRENT:
         return 0
@@ -158,7 +125,7 @@ def _layers_with_cache(keys: _Keys, n_layers: int) -> int:
     return n_layers - keys.number("attention.shared_kv_layers")
 
 
-def _cached(keys: _Keys, heads: int, n_kv: int, windowed: bool) -> Layer:
+def _cached(keys: Keys, heads: int, n_kv: int, windowed: bool) -> Layer:
     usual = keys.number("embedding_length") // max(1, heads)
     key, value = keys.number("attention.key_length", usual), keys.number("attention.value_length", usual)
     if windowed:
@@ -168,13 +135,13 @@ def _cached(keys: _Keys, heads: int, n_kv: int, windowed: bool) -> Layer:
     return Layer(key * n_kv, 0 if latent else value * n_kv, windowed)  # MLA's values are part of its keys
 
 
-def _window(keys: _Keys) -> int:
+def _window(keys: Keys) -> int:
     if keys.architecture in _WINDOWLESS:
         return 0
     return keys.number("attention.sliding_window", _WINDOWS.get(keys.architecture, 0))
 
 
-def _windowed(keys: _Keys, n_layers: int) -> list[bool]:
+def _windowed(keys: Keys, n_layers: int) -> list[bool]:
     period = _PERIODS.get(keys.architecture, 0)
     pattern = keys.value("attention.sliding_window_pattern")
     if not _window(keys):
@@ -188,7 +155,7 @@ def _windowed(keys: _Keys, n_layers: int) -> list[bool]:
     return [index % length != full for index in range(n_layers)]
 
 
-def _stateful(keys: _Keys, kv_heads: Sequence[int]) -> list[bool]:
+def _stateful(keys: Keys, kv_heads: Sequence[int]) -> list[bool]:
     architecture, n_layers = keys.architecture, len(kv_heads)
     if architecture in _RECURRENT | _STATE_IN_ALL:
         return [True] * n_layers
@@ -203,7 +170,7 @@ def _stateful(keys: _Keys, kv_heads: Sequence[int]) -> list[bool]:
     return [False] * n_layers
 
 
-def _state(keys: _Keys, heads: int) -> int:
+def _state(keys: Keys, heads: int) -> int:
     """Bytes: `n_embd_r` and `n_embd_s` of llama.cpp, in float32."""
     width, conv = keys.number("embedding_length"), max(0, keys.number("ssm.conv_kernel") - 1)
     if size := keys.number("wkv.head_size"):
@@ -216,11 +183,11 @@ def _state(keys: _Keys, heads: int) -> int:
     return 4 * (conv * (inner + 2 * keys.number("ssm.group_count") * state) + inner * state)
 
 
-def _inner(keys: _Keys) -> int:
+def _inner(keys: Keys) -> int:
     return keys.number("ssm.inner_size") + 2 * keys.number("ssm.group_count") * keys.number("ssm.state_size")
 
 
-def _dense_hidden(keys: _Keys) -> int:
+def _dense_hidden(keys: Keys) -> int:
     """Only layers without experts use it; some files have a number and no such layer."""
     experts = keys.number("expert_count")
     if experts and keys.value("expert_feed_forward_length") and not keys.number("leading_dense_block_count"):
@@ -228,13 +195,13 @@ def _dense_hidden(keys: _Keys) -> int:
     return 0 if experts and not keys.value("expert_feed_forward_length") else keys.number("feed_forward_length")
 
 
-def _expert_hidden(keys: _Keys, n_layers: int) -> list[int]:
+def _expert_hidden(keys: Keys, n_layers: int) -> list[int]:
     name = "expert_feed_forward_length" if keys.value("expert_feed_forward_length") else "feed_forward_length"
     return keys.each(name, n_layers)
 
 
 def _vocabulary(gguf: GgufFile) -> int:
-    if tokens := _length(gguf.metadata.get("tokenizer.ggml.tokens", 0)):
+    if tokens := count(gguf.metadata.get("tokenizer.ggml.tokens", 0)):
         return tokens
     shapes = (tensor.shape for tensor in gguf.tensors if tensor.name == "token_embd.weight")
     return next((shape[-1] for shape in shapes if shape), 0)

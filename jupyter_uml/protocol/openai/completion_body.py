@@ -41,19 +41,11 @@ class CompletionBody(SamplingBody):
 
 
 def several(requests: Iterable[GenerateRequest], count: int) -> list[GenerateRequest]:
-    """Each request `count` times, under ids of their own. With a seed, the first is as it would be alone and the others
-    draw differently."""
+    """Each request `count` times, under ids of their own, as variants that draw differently."""
     made: list[GenerateRequest] = []
     for request in requests:
-        for place in range(count):
+        for variant in range(count):
             number = len(made)
             id_ = f"{request.id}.{number}" if number else request.id
-            made.append(replace(_reseeded(request, place), id=id_))
+            made.append(replace(request, id=id_, variant=variant))
     return made
-
-
-def _reseeded(request: GenerateRequest, place: int) -> GenerateRequest:
-    seed = request.params.seed
-    if seed is None or not place:
-        return request
-    return replace(request, params=replace(request.params, seed=(seed + place) % ((1 << 32) - 1)))  # the engine's seeds

@@ -23,6 +23,7 @@ MAX_PROMPT_TOKENS = 1 << 20
 MAX_PROMPTS = 64
 MAX_CHOICES = 128
 DEFAULT_MAX_TOKENS = 16  # OpenAI's, for this endpoint alone
+NO_LIMIT = -1  # but the model's profile's, or the end of the context
 PREFIX, KIND = "cmpl-", "text_completion"
 
 Token = Annotated[int, Field(ge=0, lt=1 << 31)]
@@ -54,7 +55,7 @@ class TextCompletionBody(CompletionBody):
     prompt: Prompts
     suffix: str | None = None
     echo: bool | None = None
-    max_tokens: Annotated[int, Field(ge=0, le=1 << 24)] | None = None
+    max_tokens: Annotated[int, Field(ge=NO_LIMIT, le=1 << 24)] | None = None
     logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     best_of: Count | None = None
 
@@ -97,10 +98,19 @@ class TextCompletionBody(CompletionBody):
                 return [tuple(int(token) for token in tokens if isinstance(token, int))]
         return [each if isinstance(each, str) else tuple(each) for each in self.prompt if not isinstance(each, int)]
 
+    @property
+    def _limit(self) -> int | None:
+        if self.max_tokens is None:
+            return DEFAULT_MAX_TOKENS
+        return None if self.max_tokens == NO_LIMIT else self.max_tokens
+
+    @property
+    def _given(self) -> frozenset[str]:
+        return super()._given - ({"max_tokens"} if self.max_tokens == NO_LIMIT else set())
+
     def to_native(self, caller: Caller) -> list[GenerateRequest]:
         """The requests of each prompt, `tries` of them, in order."""
-        max_tokens = DEFAULT_MAX_TOKENS if self.max_tokens is None else self.max_tokens
-        params = self.sampling(max_tokens, self.logprobs)
+        params = self.sampling(self._limit, self.logprobs)
         if self.tries > (self.n or 1) and params.logprobs is None:
             params = replace(params, logprobs=0)  # to tell which are best
         plain = GenerateRequest(

@@ -75,8 +75,8 @@ CASES: dict[str, tuple[Facts, str, str, str]] = {
         *("warning", "tested with 0.3.36", "pip install llama-cpp-python==0.3.36"),
     ),
     "a small share of the CPU": (
-        spoilt("processor", quota=1.5),
-        *("warning", "limits this to 1.5 CPUs, and 4 threads", "--n-threads 1"),
+        spoilt("processor", quota=1.5, threads=2),
+        *("warning", "limits this to 1.5 CPUs, of 4 cores: models run on 2 threads", "docker run --cpus"),
     ),
     "few cores allowed": (spoilt("processor", allowed=2), "note", "2 of 4 cores", "taskset"),
     "OpenMP pinned": (
@@ -180,8 +180,16 @@ CASES: dict[str, tuple[Facts, str, str, str]] = {
         *("error", "not even mine: it needs 99.0 GiB, has 24.0 GiB", "end kernels"),
     ),
     "a broken file": (
-        spoilt(models=(MINE, model(id="cut", reason="It ends before its tensors do.", estimate=None))),
+        spoilt(models=(MINE, model(id="cut", reason="It ends before its tensors do.", estimate=None, broken=True))),
         *("warning", "cut is broken. It ends before its tensors do.", "Download it again"),
+    ),
+    "a model of which a part is missing": (
+        spoilt(models=(MINE, model(id="half", reason="1 of its 2 files are missing.", estimate=None))),
+        *("warning", "half cannot be loaded. 1 of its 2 files are missing.", ""),
+    ),
+    "a model that makes images": (
+        spoilt(models=(MINE, model(id="flux", kind="other", reason="It makes images (flux).", estimate=None))),
+        *("note", "flux cannot be loaded. It makes images (flux).", ""),
     ),
     "a model that cannot be planned for": (
         spoilt(models=(MINE, model(id="odd", estimate=None, fault="Its draft model is gone."))),
@@ -190,6 +198,10 @@ CASES: dict[str, tuple[Facts, str, str, str]] = {
     "a profile with a mistake": (
         spoilt(models=(MINE, model(id="french", source="profile", reason="french.toml, line 2: n_ctx must be…"))),
         *("warning", "french.toml, line 2", "/home/me/profiles/french.toml"),
+    ),
+    "a profile that is called wrongly": (
+        spoilt(models=(MINE, model(id="profile/a-b", source="profile", reason="a b.toml: a profile's name may…"))),
+        *("warning", "a b.toml: a profile's name", "/home/me/profiles/a b.toml"),
     ),
     "another format": (
         spoilt(models=(MINE, model(id="big", format="safetensors", reason="llama.cpp cannot load it."))),
@@ -244,7 +256,7 @@ def test_a_check_that_finds_something_wrong_is_silent_on_a_machine_in_order(case
 
 
 def test_many_broken_files_are_counted() -> None:
-    broken = [model(id=f"bad{number}", reason="It is empty.", estimate=None) for number in range(9)]
+    broken = [model(id=f"bad{number}", reason="It is empty.", estimate=None, broken=True) for number in range(9)]
     found = wrong(spoilt(models=(MINE, *broken)))
     assert len(found) == 6
     assert found[-1].message == "4 more files are broken."

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -105,6 +106,67 @@ def test_an_id_stays_when_other_files_come_also_in_the_next_server(tmp_path: Pat
         assert {row.id: row.path.parent.name for row in each.entries().values()} == {"m": "z", "a/m": "a"}
         assert each.get("m").path == before
     assert (tmp_path / "state" / "names.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_name_that_was_given_again_stays_with_whoever_has_it_now(tmp_path: Path) -> None:
+    """A disk is taken off, the model is pulled anew, the disk comes back."""
+    make(tmp_path, "disk/m.gguf")
+    catalog = Catalog([tmp_path / "disk", tmp_path / "own"], demo=False, state=tmp_path / "state")
+    assert list(catalog.entries()) == ["m"]
+    (tmp_path / "disk").rename(tmp_path / "off")
+    make(tmp_path, "own/m.gguf")
+    for there in ("off", "disk"):
+        catalog = Catalog([tmp_path / "disk", tmp_path / "own"], demo=False, state=tmp_path / "state")
+        assert catalog.get("m").path.parent.name == "own"
+        if there == "off":
+            (tmp_path / "off").rename(tmp_path / "disk")
+    assert catalog.get("disk/m").path.parent.name == "disk"
+
+
+def test_a_link_to_a_known_file_gives_it_no_other_id(tmp_path: Path) -> None:
+    """Under another one it would be loaded once more."""
+    make(tmp_path, "later/model.gguf")
+    folders = [tmp_path / "first", tmp_path / "later"]
+    catalog = Catalog(folders, demo=False, state=tmp_path / "state")
+    (before,) = catalog.entries()
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / "mine.gguf").symlink_to(tmp_path / "later" / "model.gguf")
+    catalog = Catalog(folders, demo=False, state=tmp_path / "state")
+    assert list(catalog.entries()) == [before]
+    assert catalog.get("mine").id == before
+
+
+@pytest.mark.anyio
+async def test_two_files_that_turn_out_to_be_the_same_can_be_had_by_both_ids(tmp_path: Path) -> None:
+    hugging_face(tmp_path / "hub", "ann/R-GGUF", {"R-Q4_K_M.gguf": gguf()})
+    put(tmp_path / "own" / "R-Q4_K_M.gguf", gguf())
+    catalog = Catalog([tmp_path / "own"], demo=False, stores=[HuggingFaceStore(tmp_path / "hub")])
+    first, second = catalog.entries()
+    await catalog.sha256(first)
+    assert list(catalog.entries()) == [first]
+    assert catalog.get(second).id == first
+
+
+def test_a_whole_file_beside_a_split_of_one_part_is_another_model(tmp_path: Path) -> None:
+    make(tmp_path, "x/m.gguf", "x/m-00001-of-00001.gguf")
+    entries = Catalog([tmp_path], demo=False).entries().values()
+    assert sorted(len(entry.files) for entry in entries) == [1, 1]
+
+
+def test_a_link_that_leads_to_itself_hides_nothing(tmp_path: Path) -> None:
+    make(tmp_path, "m.gguf")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "loop.gguf").symlink_to("loop.gguf")
+    assert list(Catalog([tmp_path], demo=False).entries()) == ["m"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text there")
+def test_a_file_whose_name_is_not_in_utf_8_is_listed_with_the_reason(tmp_path: Path) -> None:
+    make(tmp_path, "m.gguf")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.gguf")).write_bytes(gguf())
+    entries = Catalog([tmp_path], demo=False, state=tmp_path / "state").entries()
+    assert {row.id: row.loadable for row in entries.values()} == {"m": True, "caf": False}
+    assert "rename it" in (entries["caf"].reason or "")
 
 
 def test_a_model_can_be_had_by_its_aliases_in_any_capitals(tmp_path: Path) -> None:

@@ -7,20 +7,21 @@ import hashlib
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from jupyter_uml.demo import demo_model_path
-from jupyter_uml.loader.catalog.facts_cache import FactsCache, FoundFile, Identity
+from jupyter_uml.loader.catalog.facts_cache import VERSION, FactsCache, FoundFile, Identity
 from jupyter_uml.loader.catalog.file_facts import FileFacts
 from jupyter_uml.loader.catalog.folder_tree import found_file
 from jupyter_uml.loader.catalog.gguf_file import BrokenFile, read_gguf
 from jupyter_uml.loader.catalog.inspector import Inspector, Unreadable
 from tests.engine import tiny_models
 from tests.loader.cases import eventually
-from tests.loader.catalog.broken_files import BROKEN, TEXT, key, text
+from tests.loader.catalog.broken_files import BROKEN, TENSORS, TEXT, WHOLE, Tensor, key, text
 from tests.loader.catalog.store_trees import TEMPLATE, adapter, gguf, projector, put
 
 pytestmark = pytest.mark.anyio
@@ -81,6 +82,15 @@ async def test_what_other_files_are(tmp_path: Path) -> None:
     assert (tools.can_use_tools, tools.has_chat_template, tools.name) == (True, True, "t evil")
 
 
+async def test_a_file_of_ollamas_own_engine_says_so(tmp_path: Path) -> None:
+    """Its projector is within: llama.cpp counts the tensors that it knows, and refuses it."""
+    eyes = Tensor(b"v.blk.0.ln1.weight", (32,), 1152)
+    whole = replace(WHOLE, tensors=(*TENSORS, eyes), data=bytes(1152 + 128)).encoded()
+    told = await facts(put(tmp_path / "a.gguf", whole))
+    assert isinstance(told, FileFacts)
+    assert "Ollama's own engine" in (told.reason or "")
+
+
 async def test_every_broken_file_has_its_reason_and_none_costs_the_others_theirs(tmp_path: Path) -> None:
     paths = {name: put(tmp_path / f"{n}.gguf", make()) for n, (name, make) in enumerate(BROKEN.items())}
     whole = found(put(tmp_path / "whole.gguf", gguf()))
@@ -127,15 +137,26 @@ async def test_facts_are_remembered_by_what_the_file_is(tmp_path: Path) -> None:
     broken = put(tmp_path / "b.gguf", b"")
     await Inspector(FactsCache(cache)).read([found(first), found(broken)])
     assert cache.stat().st_mode & 0o777 == 0o600
-    moved = first.rename(tmp_path / "moved.gguf")
     again = Inspector(FactsCache(cache))
-    assert await again.read([found(moved), found(broken)]) == 0
-    told = again.cache.facts(found(moved).identity)
+    assert await again.read([found(first), found(broken)]) == 0
+    told = again.cache.facts(found(first).identity)
     assert isinstance(told, FileFacts)
     assert told.name == "a"
     assert isinstance(again.cache.facts(found(broken).identity), BrokenFile)
-    put(moved, gguf("another"))
-    assert await again.read([found(moved)]) == 1
+    put(first, gguf("another"))
+    assert await again.read([found(first)]) == 1
+
+
+async def test_content_that_was_replaced_is_noticed_though_size_and_time_are_as_before(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.gguf", gguf("a"))
+    before = found(path)
+    put(path, gguf("b"))
+    os.utime(path, ns=(before.identity.mtime_ns, before.identity.mtime_ns))
+    after = found(path)
+    assert after.identity[:4] == before.identity[:4]
+    inspector = Inspector(FactsCache())
+    assert await inspector.read([before]) == 1
+    assert inspector.cache.facts(after.identity) is None
 
 
 async def test_a_file_that_grows_is_not_read_at_each_look(tmp_path: Path) -> None:
@@ -152,9 +173,9 @@ async def test_a_file_that_grows_is_not_read_at_each_look(tmp_path: Path) -> Non
         "",
         "[]",
         '{"version": 0, "files": {}}',
-        '{"version": 1, "files": 3}',
+        '{"version": 2, "files": 3}',
         "[" * 10_000,
-        '{"version": 1, "files": {"K": {"facts": {"x": 1}}}}',
+        '{"version": 2, "files": {"K": {"facts": {"x": 1}}}}',
     ],
 )
 async def test_a_damaged_cache_costs_only_time(tmp_path: Path, content: str) -> None:
@@ -163,7 +184,7 @@ async def test_a_damaged_cache_costs_only_time(tmp_path: Path, content: str) -> 
     inspector = Inspector(FactsCache(cache))
     assert await inspector.read([file]) == 1
     assert isinstance(FactsCache(cache).facts(file.identity), FileFacts)
-    assert json.loads(cache.read_text())["version"] == 1
+    assert json.loads(cache.read_text())["version"] == VERSION
 
 
 async def test_two_servers_add_to_one_cache(tmp_path: Path) -> None:

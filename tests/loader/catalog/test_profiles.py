@@ -196,3 +196,25 @@ def test_an_edit_is_noticed(tmp_path: Path) -> None:
     assert folder.get("p").defaults.settings.n_ctx == 64
     put(path, 'model = "demo"\nn_ctx = 4096')
     assert folder.get("p").defaults.settings.n_ctx == 4096
+
+
+def test_what_windows_editors_put_before_a_text_disturbs_nothing(tmp_path: Path) -> None:
+    put(tmp_path / "a.toml", '\ufeffmodel = "m"\r\nn_ctx = 1024\r\n')
+    assert ProfileFolder(tmp_path).get("a").defaults.settings.n_ctx == 1024
+
+
+def test_a_profile_of_a_profile_is_told_what_to_name(tmp_path: Path) -> None:
+    put(tmp_path / "m.gguf", gguf())
+    put(tmp_path / "p" / "one.toml", 'model = "m"')
+    put(tmp_path / "p" / "two.toml", 'model = "one"')
+    entries = Catalog([tmp_path], demo=False, profiles=ProfileFolder(tmp_path / "p")).entries()
+    assert entries["two"].reason == "Its model “one” is a profile: name the model that it is for."
+
+
+def test_a_file_that_is_called_wrongly_has_an_id_all_the_same(tmp_path: Path) -> None:
+    """Ids are shown in pages and written into addresses: no character of a file's name gets there unseen."""
+    put(tmp_path / "p" / "<b>my profile.toml", 'model = "demo"')
+    put(tmp_path / "p" / "b-my-profile.toml", 'model = "demo"')
+    entries = Catalog(profiles=ProfileFolder(tmp_path / "p")).entries()
+    assert entries["b-my-profile"].loadable
+    assert "<b>my profile.toml: a profile's name" in (entries["profile/b-my-profile"].reason or "")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,6 +64,16 @@ def test_an_old_revision_is_listed_only_where_its_file_is_another(tmp_path: Path
     entries = listed(HuggingFaceStore(tmp_path))
     assert sorted(entries) == ["m-Q4_0", "m-Q4_0-1111111", "n-Q4_0"]
     assert "2" * 40 in str(entries["m-Q4_0"].path)
+
+
+def test_a_model_keeps_its_id_when_another_of_its_repository_comes_at_a_newer_revision(tmp_path: Path) -> None:
+    """Tools move `main` on with each download, and leave older files where they are."""
+    hugging_face(tmp_path, "ann/R-GGUF", {"R-Q4_K_M.gguf": gguf("four")})
+    assert list(listed(HuggingFaceStore(tmp_path))) == ["R-Q4_K_M"]
+    hugging_face(tmp_path, "ann/R-GGUF", {"R-Q8_0.gguf": gguf("eight")}, revision="b" * 40)
+    entries = listed(HuggingFaceStore(tmp_path))
+    assert set(entries) == {"R-Q4_K_M", "R-Q8_0"}
+    assert entries["R-Q4_K_M"].aliases == ("ann/R-GGUF:Q4_K_M",)
 
 
 def test_split_files_in_a_folder_have_the_projector_above_them(tmp_path: Path) -> None:
@@ -131,6 +143,42 @@ def test_names_in_ollama(tmp_path: Path) -> None:
     entries = listed(OllamaStore(tmp_path))
     assert set(entries) == {"llama3.2:latest", "llama3.2:1b", "ann/m:latest", "hf.co/bartowski/m-GGUF:Q4_K_M"}
     assert entries["llama3.2:latest"].aliases == ("llama3.2",)
+
+
+def newer_ollama(root: Path, name: str, manifest: dict[str, Any]) -> Path:
+    """What Ollama 0.40 leaves: a link to a blob. Gives the link."""
+    content = json.dumps(manifest).encode()
+    blob = put(root / "blobs" / f"sha256-{hashlib.sha256(content).hexdigest()}", content)
+    model, _, tag = name.partition(":")
+    link = root / "manifests-v2" / "ollama.com" / "library" / model / tag
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(os.path.relpath(blob, link.parent))
+    return link
+
+
+def test_a_newer_ollamas_models_are_those_of_its_engine_that_is_llama_cpp(tmp_path: Path) -> None:
+    for_llama, for_mlx = gguf("for llama.cpp"), b"safetensors"
+    by_content = json.loads(ollama(tmp_path, "library/old:latest", [("model", for_llama)]).read_text())
+    tensors = json.loads(ollama(tmp_path, "library/apple:latest", [("tensor", for_mlx)]).read_text())
+    child = newer_ollama(tmp_path, "child:latest", by_content).resolve()
+    reference = {"digest": child.name.replace("-", ":", 1), "runner": "llamacpp", "format": "gguf"}
+    rows = [{**tensors, "runner": "mlx"}, reference]
+    kind = "application/vnd.ollama.manifest.list.v2+json"
+    newer_ollama(tmp_path, "new:8b", {"schemaVersion": 2, "mediaType": kind, "manifests": rows})
+    newer_ollama(tmp_path, "mlx:8b", {"schemaVersion": 2, "mediaType": kind, "manifests": rows[:1]})
+    newer_ollama(tmp_path, "odd:8b", {"mediaType": kind, "manifests": [7, {"runner": None, "digest": "sha256:no"}]})
+    entries = listed(OllamaStore(tmp_path))
+    (loadable,) = (entry for entry in entries.values() if entry.loadable)
+    assert {loadable.id, *loadable.aliases} == {"child:latest", "child", "old:latest", "old", "new:8b"}
+    assert loadable.path.read_bytes() == for_llama
+    assert "safetensors" in (entries["mlx:8b"].reason or "")
+
+
+def test_of_two_manifests_of_one_name_ollamas_newer_one_counts(tmp_path: Path) -> None:
+    ollama(tmp_path, "library/m:latest", [("model", gguf("before"))])
+    now = json.loads(ollama(tmp_path, "library/x:latest", [("model", gguf("now"))]).read_text())
+    newer_ollama(tmp_path, "m:latest", now)
+    assert listed(OllamaStore(tmp_path))["m:latest"].path.read_bytes() == gguf("now")
 
 
 def test_two_tags_of_one_model_are_one_and_another_system_prompt_makes_two(tmp_path: Path) -> None:

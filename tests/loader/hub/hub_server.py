@@ -235,6 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.owner.api_acts.popleft()(self, b"", 0)
             return
         repo, _, revision = path.partition("/revision/")
+        repo = next((known for known in self.owner.repositories if known.lower() == repo.lower()), repo)
         repository = self.owner.repositories.get(repo)
         if not self._allowed(repository):
             return

@@ -54,6 +54,8 @@ class TestNames:
             ("https://huggingface.co/a/b", PullName("a/b")),
             ("HTTPS://www.HuggingFace.co/a/b", PullName("a/b")),
             ("https://huggingface.co/a/b/tree/main", PullName("a/b")),
+            ("https://huggingface.co/a/b?library=llama-cpp-python#how", PullName("a/b")),
+            ("hf.co/a/b:latest", PullName("a/b")),
             ("https://huggingface.co/a/b/tree/v2/sub", PullName("a/b", revision="v2")),
             ("https://huggingface.co/a/b/blob/main/x%20y.gguf", PullName("a/b", file="x y.gguf")),
             ("https://huggingface.co/a/b/resolve/refs%2Fpr%2F1/x.gguf?download=true",
@@ -144,11 +146,37 @@ class TestListings:
             ("M.imatrix.gguf", 0.1), ("imatrix_unsloth.gguf", 0.1),
         )  # fmt: skip
         assert [offer.name for offer in there.offers] == ["M-Q4_K_M.gguf"]
-        assert there.projector
-        assert there.projector.path == "mmproj-F16.gguf"
+        assert [file.path for file in there.projectors] == ["mmproj-F16.gguf", "mmproj-BF16.gguf", "mmproj-F32.gguf"]
         choice = chosen(there)
         assert [file.path for file in choice.files] == ["M-Q4_K_M.gguf", "mmproj-F16.gguf"]
         assert choice.size_bytes == 2.5 * GIB
+
+    def test_a_model_that_was_quantised_by_statistics_is_one(self) -> None:
+        there = listing(("M-imatrix-Q4_K_M.gguf", 4), ("M-BF16-imatrix.gguf", 0.1), ("imatrix-M-Q8_0.gguf", 0.1))
+        assert [offer.name for offer in there.offers] == ["M-imatrix-Q4_K_M.gguf"]
+
+    def test_layers_that_guess_ahead_are_no_second_model(self) -> None:
+        assert chosen(listing(("M-Q4_K_M.gguf", 5), ("mtp-M-Q4_K_M.gguf", 1))).offer.name == "M-Q4_K_M.gguf"
+
+    def test_each_model_comes_with_its_own_projector(self) -> None:
+        sizes = ("2B", "8B")
+        models = [(f"Eye-{size}-{kind}.gguf", 2) for size in sizes for kind in ("Q4_K_M", "Q8_0")]
+        for projectors in (
+            [(f"mmproj-Eye-{size}-f16.gguf", 1) for size in sizes],
+            [(f"Eye-{size}-mmproj-{kind}.gguf", 1) for size in sizes for kind in ("f32", "f16")],
+        ):
+            for size in sizes:
+                projector = chosen(listing(*models, *projectors), f":Eye-{size}-Q4_K_M.gguf").projector
+                assert projector
+                assert size in projector.path
+                assert "f16" in projector.path
+
+    def test_projectors_in_folders_and_under_other_names(self) -> None:
+        folders = listing(*((f"{size}/{name}", 1) for size in "ab" for name in ("m-Q8_0.gguf", "mmproj.gguf")))
+        assert [file.path for file in chosen(folders, ":b/m-Q8_0.gguf").files] == ["b/m-Q8_0.gguf", "b/mmproj.gguf"]
+        assert chosen(listing(("m-Q8_0.gguf", 1), ("mmproj-vision-tower.gguf", 1))).projector
+        others = listing(("a-Q8_0.gguf", 1), ("b-Q8_0.gguf", 1), ("mmproj-a.gguf", 1))
+        assert chosen(others, ":b-Q8_0.gguf").projector is None
 
 
 class TestChoices:
@@ -166,6 +194,9 @@ class TestChoices:
         assert choice.offer.quantisation == "Q8_0"
         assert "1.6 GiB" in choice.why
         assert chosen(family(EIGHT, 0.2), gib=1).offer.quantisation == "Q4_K_M"
+
+    def test_small_sizes_are_told_in_small_units(self) -> None:
+        assert "With 500 MiB" in chosen(family({"Q8_0": 500, "Q4_0": 300}, 1000 / 1024)).why
 
     def test_the_projector_needs_its_room(self) -> None:
         files = [(f"M-{name}.gguf", EIGHT[name] / 1000) for name in ("Q4_K_M", "Q3_K_M")]
@@ -209,6 +240,17 @@ class TestChoices:
 
     def test_a_name_that_tells_nothing_is_taken_where_it_is_the_only_one(self) -> None:
         assert chosen(listing(("model.gguf", 1))).offer.name == "model.gguf"
+
+    def test_the_type_that_a_model_was_trained_in_is_rather_taken_than_one_made_of_it(self) -> None:
+        there = listing(
+            ("gpt-oss-20b-F16.gguf", 13.8), ("gpt-oss-20b-mxfp4.gguf", 12.1), ("gpt-oss-20b-Q4_K_M.gguf", 11.6)
+        )
+        assert chosen(there).offer.quantisation == "MXFP4"
+        assert chosen(there, gib=12).offer.quantisation == "Q4_K_M"
+
+    def test_files_that_are_no_whole_model_are_not_said_to_be_none(self) -> None:
+        with pytest.raises(NothingToPull, match=r"is a whole model: M-00001-of-00002\.gguf, mmproj-F16\.gguf"):
+            chosen(listing(("M-00001-of-00002.gguf", 1), ("mmproj-F16.gguf", 1)))
 
     def test_other_formats_are_named(self) -> None:
         with pytest.raises(NothingToPull, match="safetensors, which do not load"):

@@ -153,6 +153,10 @@ class TestAWholeFile:
         with pytest.raises(DownloadFailed):
             await pull(hub)
 
+    async def test_other_capitals_are_the_same_repository(self, hub: Hub) -> None:
+        """Else it would come once more, into another folder of the cache."""
+        assert (await hub.listing(REPO.upper())).repo == REPO
+
     async def test_the_commit_is_pinned(self, hub: Hub, server: HubServer) -> None:
         path = await pull(hub, revision="refs/pr/1")
         assert all(f"/resolve/{COMMIT}/" in request.path for request in server.downloads())
@@ -338,6 +342,20 @@ class TestWrongContent:
         partial.write_bytes(bytes(1_000_000))
         assert (await pull(hub)).read_bytes() == CONTENT
         assert [request.start for request in server.downloads()] == [1_000_000, 0]
+
+    async def test_a_file_that_was_damaged_on_the_disk_is_mended_by_another_pull(
+        self, hub: Hub, server: HubServer
+    ) -> None:
+        path = await pull(hub)
+        with path.open("r+b") as loaded:
+            loaded.seek(len(CONTENT) // 2)
+            loaded.write(bytes(9))
+            loaded.flush()
+            seen: list[Progress] = []
+            assert (await pull(hub, seen=seen)).read_bytes() == CONTENT
+            assert os.fstat(loaded.fileno()).st_nlink == 0  # nobody's loaded model was changed
+        assert [progress.doing for progress in seen][:2] == ["verifying", "downloading"]
+        assert seen[0].bytes == 0
 
     async def test_a_beginning_that_is_too_long_is_replaced(self, hub: Hub, server: HubServer) -> None:
         listing = await hub.listing(REPO)

@@ -6,6 +6,7 @@ Both run on a machine that is made to look small: `SmallMachine` says what is le
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from unittest.mock import patch
@@ -21,16 +22,24 @@ from tests.loader.lifecycle.stage import PLAIN, staged
 
 
 class SmallMachine:
-    """`n_bytes` of memory, less what the workers below the process `root` have taken for themselves."""
+    """`n_bytes` of memory, less what the workers of the processes `servers` (pids) have taken for themselves."""
 
-    def __init__(self, root: int, n_bytes: int) -> None:
-        self._root, self._bytes = psutil.Process(root), n_bytes
+    def __init__(self, n_bytes: int, *servers: int) -> None:
+        self.servers, self._bytes = list(servers), n_bytes
 
     def available(self) -> int:
-        return self._bytes - sum(map(_private, filter(is_worker, self._root.children(recursive=True))))
+        return self._bytes - sum(_private(worker) for server in self.servers for worker in workers_of(server))
 
     def total(self) -> int:
         return self._bytes
+
+
+def workers_of(server: int) -> list[psutil.Process]:
+    """Those that it has started itself."""
+    try:
+        return [child for child in psutil.Process(server).children() if is_worker(child)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _private(process: psutil.Process) -> int:
@@ -58,8 +67,8 @@ async def main(models: Path, ledger: Path) -> None:
 
 
 if __name__ == "__main__":
-    models, ledger, root, n_bytes = sys.argv[1:]
-    small = SmallMachine(int(root), int(n_bytes))
+    models, ledger, n_bytes = sys.argv[1:]
+    small = SmallMachine(int(n_bytes), os.getpid(), os.getppid())
     with (
         patch.object(machine, "available_memory", small.available),
         patch.object(machine, "total_memory", small.total),

@@ -46,7 +46,7 @@ from jupyter_uml.errors import (
 from jupyter_uml.loader import UniversalLoader
 from jupyter_uml.loader.lifecycle.wishes import satisfied
 from jupyter_uml.types import Hold, LoadSettings, ModelStatus
-from tests.loader.cases import eventually, own_workers
+from tests.loader.cases import children, come_since, eventually, own_workers
 from tests.loader.lifecycle.conftest import NAMES
 from tests.loader.lifecycle.stage import COARSE, PLAIN, WIDE, Asked, make_loader, workers_of
 
@@ -393,16 +393,16 @@ async def _ends(task: asyncio.Task[Any]) -> None:
 
 
 class Footprint:
-    """What this process and its children hold."""
+    """What this process holds, and those of its children that came since."""
 
     def __init__(self) -> None:
         gc.collect()
-        self._me = psutil.Process()
+        self._me, self._others = psutil.Process(), children()
         self._bytes, self._descriptors = self._tree(), self._me.num_fds()
         self._threads = {thread.ident for thread in threading.enumerate()}
 
     def _tree(self) -> int:
-        return sum(process.memory_info().rss for process in (self._me, *self._me.children(recursive=True)))
+        return sum(process.memory_info().rss for process in (self._me, *come_since(self._others)))
 
     def memory_is_back(self) -> bool:
         try:
@@ -412,7 +412,7 @@ class Footprint:
 
     def check(self) -> None:
         gc.collect()
-        assert not self._me.children(recursive=True)
+        assert not come_since(self._others)
         assert self._me.num_fds() <= self._descriptors, self._me.open_files()
         left = [thread for thread in threading.enumerate() if thread.ident not in self._threads]
         for thread in left:

@@ -12,7 +12,7 @@ import pytest
 from jupyter_uml.errors import GenerationAborted, UmlError
 from jupyter_uml.loader import UniversalLoader
 from jupyter_uml.types import Hold
-from tests.loader.cases import eventually, own_workers
+from tests.loader.cases import children, come_since, eventually, own_workers
 from tests.loader.lifecycle.stage import PLAIN, WIDE, Asked, make_loader
 
 pytestmark = pytest.mark.anyio
@@ -20,8 +20,9 @@ Moment = Callable[[UniversalLoader], Awaitable[list[asyncio.Task[object]]]]
 
 
 async def reading_a_header(loader: UniversalLoader) -> list[asyncio.Task[object]]:
+    before = children()
     asked: asyncio.Task[object] = asyncio.create_task(loader.estimate("ann"))
-    await eventually(lambda: bool(psutil.Process().children()))
+    await eventually(lambda: bool(come_since(before)))
     asked.cancel()
     return [asked]
 
@@ -96,7 +97,7 @@ MOMENTS: list[Moment] = [
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.__name__)
 async def test_nothing_is_left(trio: Path, limits: dict[int, int], moment: Moment) -> None:
-    me = psutil.Process()
+    me, others = psutil.Process(), children()
     tasks, descriptors = asyncio.all_tasks(), me.num_fds()
     loader = make_loader(trio, limits[1])
     await loader.start()
@@ -106,9 +107,19 @@ async def test_nothing_is_left(trio: Path, limits: dict[int, int], moment: Momen
         ends = await asyncio.gather(*under_way, return_exceptions=True)
     for end in ends:
         assert not isinstance(end, BaseException) or isinstance(end, UmlError | asyncio.CancelledError), end
-    assert not me.children(recursive=True)
+    assert not come_since(others)
     assert not asyncio.all_tasks() - tasks, "tasks left behind"
     await eventually(lambda: me.num_fds() <= descriptors, 1.0)
+
+
+async def test_an_estimate_under_way_hears_that_the_server_stops(trio: Path) -> None:
+    loader, before = make_loader(trio), children()
+    await loader.start()
+    asked = asyncio.create_task(loader.estimate("ann"))
+    await eventually(lambda: bool(come_since(before)))
+    await loader.close()
+    with pytest.raises(GenerationAborted):
+        await asked
 
 
 async def test_a_closed_loader_loads_nothing(trio: Path) -> None:

@@ -87,6 +87,27 @@ async def test_minus_one_is_never(trio: Path) -> None:
         await stays(loader)
 
 
+async def test_whoever_loads_says_how_long_for_those_who_say_nothing(trio: Path) -> None:
+    async with staged(trio, keep_alive=SHORT) as loader:
+        await loader.load("ann", PLAIN, hold=Hold(keep_alive=-1))
+        await Asked(loader, "ann").answered()
+        assert loader.status("ann").expires_in is None
+        await loader.load("ann", hold=Hold(keep_alive=100))
+        await Asked(loader, "ann").answered()
+        assert 99 < (loader.status("ann").expires_in or 0) <= 100
+        await loader.unload("ann")
+        await Asked(loader, "ann").answered()
+        assert (loader.status("ann").expires_in or 9) <= SHORT, "an unload forgets it"
+
+
+async def test_a_load_that_says_nought_says_it_for_once(trio: Path) -> None:
+    async with staged(trio) as loader:
+        await loader.load("ann", PLAIN, hold=Hold(keep_alive=0))
+        await is_gone(loader)
+        await Asked(loader, "ann").answered()
+        await stays(loader)
+
+
 async def test_a_server_may_be_told_never(trio: Path) -> None:
     async with staged(trio, keep_alive=-1) as loader:
         await loader.load("ann", PLAIN)

@@ -12,6 +12,7 @@ from jupyter_uml.errors import GenerationAborted, InsufficientMemory, InvalidReq
 from jupyter_uml.loader import UniversalLoader
 from jupyter_uml.loader import loader as loader_module
 from jupyter_uml.loader.lifecycle import line
+from jupyter_uml.loader.memory.ledger import Ledger
 from jupyter_uml.protocol.statuses import headers_of, status_of
 from jupyter_uml.types import Hold, LoadSettings, ModelState
 from tests.loader.cases import eventually, own_workers
@@ -103,6 +104,44 @@ async def test_a_pinned_model_survives_and_the_error_names_both_numbers(trio: Pa
         await load(loader, "ann", pin=False)
         await load(loader, "bob")
         assert states(loader)["ann"] == "available"
+
+
+async def test_a_model_that_is_pinned_while_others_make_room_survives(trio: Path, limits: Limits) -> None:
+    large = LoadSettings(n_ctx=4096, n_parallel=1, kv_type="f16", n_threads=1)
+    async with staged(trio, limits[2]) as loader:
+        await load(loader, "ann", "bob")
+        pid = loader.status("bob").pid
+        assert set((await loader.estimate("cyd", large)).unloads) == {"ann", "bob"}
+        loading = asyncio.create_task(loader.load("cyd", large))
+        await eventually(lambda: loader.status("ann").state == "unloading")
+        await load(loader, "bob", pin=True)
+        with pytest.raises(InsufficientMemory):
+            await loading
+        assert (loader.status("bob").pid, loader.status("bob").pinned) == (pid, True)
+
+
+async def test_a_load_that_is_called_off_just_when_it_gets_its_memory_gives_it_back(
+    trio: Path, limits: Limits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written, telling = Ledger.written, asyncio.Event()
+
+    async def slowly(ledger: Ledger) -> None:
+        """The disk on which other servers are told of it takes a while."""
+        telling.set()
+        await asyncio.sleep(0.1)
+        await written(ledger)
+
+    async with staged(trio, limits[1]) as loader:
+        before = (await loader.estimate("ann", PLAIN)).available_bytes
+        with monkeypatch.context() as patch:
+            patch.setattr(Ledger, "written", slowly)
+            loading = asyncio.create_task(loader.load("ann", PLAIN))
+            await telling.wait()
+            await loader.unload("ann")
+            with pytest.raises(GenerationAborted):
+                await loading
+        assert (await loader.estimate("ann", PLAIN)).available_bytes == before
+        assert (await loader.load("bob", PLAIN)).state == "loaded"
 
 
 async def test_what_could_never_fit_is_refused_at_once_and_costs_nobody(trio: Path, limits: Limits) -> None:
@@ -216,13 +255,20 @@ async def test_more_clients_than_models_than_room_and_all_are_answered_in_a_fair
         order: list[str] = []
         pids: set[int] = set()
 
-        async def client(number: int) -> None:
-            asked = Asked(loader, names[number % 3], 10)
+        async def client(name: str) -> None:
+            asked = Asked(loader, name, 10)
             await asked.answered(60)
-            order.append(asked.model)
+            order.append(name)
             pids.add(asked.pid or 0)
 
-        await asyncio.gather(*(client(number) for number in range(50)))
+        first = Asked(loader, "ann", held=True)
+        await first.begun.wait()
+        clients = []
+        for name in names:
+            clients += [asyncio.create_task(client(name)) for _ in range(17)]
+            await eventually(lambda name=name: loader.status(name).state in ("loaded", "queued"))
+        first.let_go()
+        await asyncio.gather(*clients)
         turns = [name for place, name in enumerate(order) if not place or order[place - 1] != name]
         assert turns == list(names), "each model has one turn, in the order in which they were asked for"
         assert len(pids) == 3

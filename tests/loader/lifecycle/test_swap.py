@@ -8,8 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from jupyter_uml.errors import GenerationAborted, InvalidRequest, ModelLoadFailed, UmlError, WorkerDied
+from jupyter_uml.errors import GenerationAborted, InvalidRequest, ModelLoadFailed, Overloaded, UmlError, WorkerDied
 from jupyter_uml.loader.handle import WorkerEngine
+from jupyter_uml.loader.lifecycle import departures
 from jupyter_uml.types import LoadSettings
 from tests.loader.cases import eventually, own_workers
 from tests.loader.lifecycle.stage import COARSE, PLAIN, WIDE, Asked, staged, workers_of
@@ -147,6 +148,37 @@ async def test_a_third_wish_while_the_first_worker_still_drains(trio: Path) -> N
         assert row.settings is not None
         assert (row.settings.n_ctx, row.settings.n_parallel) == (1024, 2)
         await eventually(lambda: len(own_workers()) == 1)
+
+
+async def test_a_third_wish_does_not_wait_for_ever_for_the_first_worker(trio: Path) -> None:
+    async with staged(trio, queue_seconds=0.5) as loader:
+        await loader.load("ann", PLAIN)
+        first = Asked(loader, "ann", held=True)
+        await first.begun.wait()
+        second = (await loader.load("ann", WIDE)).pid
+        async with asyncio.timeout(5):
+            with pytest.raises(Overloaded) as caught:
+                await loader.load("ann", COARSE)
+        assert caught.value.retry_after
+        assert (loader.status("ann").state, loader.status("ann").pid) == ("loaded", second)
+        await first.answered()
+        assert (await loader.load("ann", COARSE)).pid != second
+
+
+async def test_unloading_does_not_wait_for_ever_for_a_worker_that_was_replaced(
+    trio: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(departures, "DRAIN_SECONDS", 0.5)
+    async with staged(trio) as loader:
+        await loader.load("ann", LONG)
+        asked = Asked(loader, "ann", TOKENS)
+        await asked.begun.wait()
+        await loader.load("ann", LONGER)
+        async with asyncio.timeout(5):
+            assert (await loader.unload("ann")).state == "available"
+        assert not own_workers()
+        await asked.ended()
+        assert isinstance(asked.error, GenerationAborted)
 
 
 async def test_the_old_worker_dies_while_it_drains_and_the_new_one_stays(trio: Path) -> None:

@@ -16,9 +16,8 @@ from jupyter_uml.errors import InsufficientMemory, UmlError
 from jupyter_uml.loader import UniversalLoader
 from jupyter_uml.loader.memory import machine
 from jupyter_uml.loader.memory.ledger import Ledger
-from tests.conftest import is_worker
 from tests.loader.cases import eventually
-from tests.loader.lifecycle.other_server import SmallMachine
+from tests.loader.lifecycle.other_server import SmallMachine, workers_of
 from tests.loader.lifecycle.stage import PLAIN, staged
 
 pytestmark = pytest.mark.anyio
@@ -51,16 +50,17 @@ class OtherServer:
 async def two_servers(
     trio: Path, ledger: Path, n_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[UniversalLoader, OtherServer]]:
-    small = SmallMachine(os.getpid(), n_bytes)
+    small = SmallMachine(n_bytes, os.getpid())
     monkeypatch.setattr(machine, "available_memory", small.available)
     monkeypatch.setattr(machine, "total_memory", small.total)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.loader.lifecycle.other_server"),
-        *map(str, (trio, ledger, os.getpid(), n_bytes)),
+        *map(str, (trio, ledger, n_bytes)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
     other = OtherServer(process)
+    small.servers.append(process.pid)
     try:
         assert await other.heard() == "ready"
         async with staged(trio, ledger=Ledger(ledger)) as loader:
@@ -109,7 +109,7 @@ async def test_a_server_that_was_killed_holds_nothing(
 ) -> None:
     async with two_servers(trio, ledger, limits[1], monkeypatch) as (loader, other):
         assert await other.do("load ann") == "done"
-        (worker,) = filter(is_worker, psutil.Process(other.process.pid).children())
+        (worker,) = workers_of(other.process.pid)
         other.process.kill()
         await eventually(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
         assert (await loader.load("bob", PLAIN)).state == "loaded"
@@ -120,14 +120,11 @@ async def test_a_worker_that_the_other_has_started_again_counts_once(
 ) -> None:
     async with two_servers(trio, ledger, limits[2], monkeypatch) as (loader, other):
         assert await other.do("load ann") == "done"
-        (worker,) = filter(is_worker, psutil.Process(other.process.pid).children())
+        (worker,) = workers_of(other.process.pid)
         worker.kill()
 
         def restarted() -> bool:
-            return [w.pid for w in psutil.Process(other.process.pid).children() if is_worker(w)] not in (
-                [],
-                [worker.pid],
-            )
+            return [each.pid for each in workers_of(other.process.pid)] not in ([], [worker.pid])
 
         await eventually(restarted)
         assert await other.do("load ann") == "done"

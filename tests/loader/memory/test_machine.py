@@ -12,7 +12,7 @@ import pytest
 
 from jupyter_uml.loader.memory import machine
 from jupyter_uml.loader.memory.cgroups import Cgroup, cgroup_of
-from jupyter_uml.loader.memory.machine import Machine, peak_resident, this_machine, untouched
+from jupyter_uml.loader.memory.machine import Machine, default_threads, peak_resident, this_machine, untouched
 
 MIB = 1 << 20
 
@@ -42,6 +42,15 @@ def test_version_2_with_limits_on_the_way_up(tmp_path: Path) -> None:
     groups = cgroup_of(root, own(tmp_path, "0::/user.slice/app"))
     assert groups == [Cgroup(100 * MIB, 90 * MIB, 57), Cgroup(1000 * MIB, 200 * MIB, 0)]
     assert [group.available for group in groups] == [10 * MIB + 57, 800 * MIB]
+
+
+def test_a_limit_beyond_which_processes_are_held_up_counts_as_one(tmp_path: Path) -> None:
+    root = tmp_path / "cgroup"
+    write(root, memory__max="max", memory__high=100 * MIB, memory__current=30 * MIB)
+    write(root / "pod", memory__max=400 * MIB, memory__high=300 * MIB, memory__current=0)
+    write(root / "pod/c", memory__max=400 * MIB, memory__high="max", memory__current=0)
+    groups = cgroup_of(root, own(tmp_path, "0::/pod/c"))
+    assert [group.limit // MIB for group in groups] == [400, 300, 100]
 
 
 def test_version_1_beside_an_empty_version_2(tmp_path: Path) -> None:
@@ -128,3 +137,14 @@ def test_the_peak_of_a_process_stays_when_its_memory_is_given_back() -> None:
     assert peak is not None
     assert peak > 64 * MIB > now
     assert peak_resident(process.pid) is None
+
+
+@pytest.mark.parametrize(("quota", "expected"), [(None, 8), (16.0, 8), (3.0, 3), (1.5, 2), (0.25, 1)])
+def test_no_more_threads_than_control_groups_grant_time_for(
+    quota: float | None, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "cpu_quota", lambda: quota)
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical=True: 16 if logical else 8)
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
+    assert default_threads(8 << 30) == expected
+    assert default_threads(1 << 20) == 1

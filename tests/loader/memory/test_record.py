@@ -61,9 +61,16 @@ def test_an_outlier_is_outvoted() -> None:
     assert peak(learned(410, 410, 4000, 410, 1)) == pytest.approx(410, abs=1)
 
 
-@pytest.mark.parametrize(("measured", "bound"), [(100_000, 520), (1, 280)])
+@pytest.mark.parametrize(("measured", "bound"), [(100_000, 520), (210, 280)])
 def test_no_correction_is_larger_than_its_bound(measured: int, bound: int) -> None:
     assert peak(learned(measured)) == pytest.approx(bound, abs=1)
+
+
+def test_one_absurd_measurement_makes_no_estimate_too_small() -> None:
+    """Where memory is short, pages of the file go as fast as they come, and the peak is no model's."""
+    assert peak(learned(40)) == 400
+    assert peak(learned(40, 410)) == pytest.approx(410, abs=1)
+    assert peak(learned(410, 100_000)) < 1.2 * 410
 
 
 def test_a_corrected_estimate_teaches_what_the_plain_one_would() -> None:
