@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree. No HTTP in it: `server/base.py` maps these to status codes.
+"""Everything that can go wrong, as one tree. No HTTP in it: `protocol/statuses.py` maps these to status codes.
 
 An error crosses two borders, the worker's pipe and HTTP, in the same form: the `error` object of OpenAI's API
 (`message`, `type`, `param`, `code`) plus the figures in `details`. `to_dict` and `from_dict` are each other's inverse.
@@ -125,6 +125,26 @@ class PermissionDenied(UmlError):
     kind = "permission_error"
 
 
+class RateLimited(UmlError):
+    """A limit of the key or the user is used up; `limit` names it, `retry_after` says when there is room again."""
+
+    code = "rate_limit_exceeded"
+    kind = "rate_limit_error"
+
+
+class KeyNotFound(UmlError):
+    """No key has this id."""
+
+    code = "key_not_found"
+    kind = "invalid_request_error"
+
+
+class RecordsUnavailable(UmlError):
+    """What is done here must be recorded, as configured, and the disk does not take the records."""
+
+    code = "records_unavailable"
+
+
 # --- the model -------------------------------------------------------------------------------
 
 
@@ -137,6 +157,13 @@ class ModelNotFound(UmlError):
         there = f" There is: {', '.join(known[:8])}." if known else " No model was found at all."
         there = f" Did you mean {near[0]}?" if near else there
         super().__init__(f"No model is called {model[:80]!r}.{there}", param="model")
+
+
+class ProfileNotFound(UmlError):
+    """No profile has this name."""
+
+    code = "profile_not_found"
+    kind = "invalid_request_error"
 
 
 class ModelLoadFailed(UmlError):

@@ -25,6 +25,7 @@ from jupyter_uml.types.models import (
     Speed,
     SpeedPoint,
 )
+from jupyter_uml.types.profile import ModelProfile
 from jupyter_uml.types.requests import (
     IMAGE_MARK,
     MAX_INPUTS,
@@ -91,6 +92,7 @@ __all__ = [
     "Message",
     "ModelFacts",
     "ModelInfo",
+    "ModelProfile",
     "ModelSpec",
     "ModelState",
     "ModelStatus",

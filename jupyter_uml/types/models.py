@@ -34,12 +34,19 @@ class LoadSettings:
     n_threads_batch: int | None = None  # threads that compute prompts; decoding takes `n_threads`
 
     def asked(self) -> dict[str, Any]:
-        """Only the fields that were given."""
-        return {k: v for k, v in asdict(self).items() if v is not None}
+        """Only the fields that were given, as JSON has them."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def given(self) -> dict[str, Any]:
+        """The same as they are here; every request asks for it."""
+        return {name: value for name in _LOAD_SETTINGS if (value := getattr(self, name)) is not None}
 
     def over(self, below: LoadSettings | None) -> LoadSettings:
         """These, and what they leave open from `below`."""
-        return replace(below or LoadSettings(), **{name: getattr(self, name) for name in self.asked()})
+        return replace(below or LoadSettings(), **self.given())
+
+
+_LOAD_SETTINGS = tuple(field.name for field in fields(LoadSettings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +262,7 @@ class ModelStatus:
     estimated_bytes: int | None = None  # what it was expected to take, in RAM
     gpu_memory_bytes: int | None = None
     waiting: int = 0  # requests that wait for the model to be loaded
+    sha256: str | None = None  # of its file, as far as it is known; of a model of one file only
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Self:
