@@ -1,0 +1,1 @@
+"""Many answers at once over one WebSocket: its messages, the session that carries them, their description."""
