@@ -14,7 +14,7 @@ PIP = $(PY) -m pip --disable-pip-version-check
 PYTEST = $(PY) -m pytest
 
 # What an editable install copies or compiles: a change here installs again.
-INSTALLED := pyproject.toml $(wildcard jupyter_uml/etc/*.json labextension/*.json labextension/.npmrc) \
+INSTALLED := pyproject.toml $(wildcard jupyter_uml/etc/*.json labextension/*.json labextension/*.mjs labextension/.npmrc) \
 	$(wildcard labextension/src/* labextension/src/*/* labextension/style/* labextension/schema/*)
 
 # Nothing of the user's own Python or Jupyter may stand in the way; the venv's programs come first.
@@ -27,16 +27,17 @@ step = @printf '\n== %s\n' '$(1)'
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help lab test lint types unit sidebar notebooks browser clients pictures bench clean tools node
+.PHONY: help lab test lint types unit sidebar notebooks browser reliability clients pictures bench clean tools node
 
 help:
-	@echo 'make lab       JupyterLab with the quickstart notebook and the demo model (LAB_ARGS="--port 9000")'
-	@echo 'make test      everything that is checked: lint, types, unit, sidebar, notebooks, browser; each is a target, too'
-	@echo 'make clients   programs of large clients (langchain, litellm, …) against the server, in $(CLIENTS)'
-	@echo 'make pictures  takes the screenshots of README again'
-	@echo 'make bench     measures speed (BENCH_ARGS="--llama-server path/to/llama-server", or --help)'
-	@echo 'make clean     removes what was built; the environment in $(VENV) stays'
-	@echo 'PYTHON=…       the Python that makes $(VENV) ($(PYTHON))'
+	@echo 'make lab          JupyterLab with the quickstart notebook and the demo model (LAB_ARGS="--port 9000")'
+	@echo 'make test         everything that is checked: lint, types, unit, sidebar, notebooks, browser; each is a target, too'
+	@echo 'make reliability  its tests in their long form (50 kills, limits for an idle machine), and their figures'
+	@echo 'make clients      programs of large clients (langchain, litellm, …) against the server, in $(CLIENTS)'
+	@echo 'make pictures     takes the screenshots of README again'
+	@echo 'make bench        measures speed (BENCH_ARGS="--llama-server path/to/llama-server", or --help)'
+	@echo 'make clean        removes what was built; the environment in $(VENV) stays'
+	@echo 'PYTHON=…          the Python that makes $(VENV) ($(PYTHON))'
 
 # --- Use --------------------------------------------------------------------------------------------------------------
 
@@ -89,6 +90,11 @@ browser: $(VENV)/.test
 	if [ -n "$$chromium" ]; then UML_CHROMIUM="$$chromium" $(PYTEST) -m browser tests/browser; \
 	elif [ "$$CI" = true ]; then echo 'No Chromium: the browser tests cannot run.' >&2; exit 1; \
 	else echo 'LEFT OUT: no Chromium found. Install chromium, or set UML_CHROMIUM to a Chrome.'; fi
+
+# Their short form is among the unit tests.
+reliability: $(VENV)/.test
+	$(call step,reliability)
+	@UML_RELIABILITY=long $(PYTEST) tests/reliability; result=$$?; $(PY) tests/reliability/figures.py; exit $$result
 
 clients: $(VENV)/.test
 	$(call step,clients)
@@ -148,6 +154,6 @@ node:
 		&& ln -sf "$$home/bin/node" $(BIN)/node && ln -sf "$$home/lib/node_modules/npm/bin/npm-cli.js" $(BIN)/npm; }
 
 clean:
-	rm -rf dist jupyter_uml/labextension labextension/lib labextension/build labextension/node_modules tests/clients/node_modules
+	rm -rf dist jupyter_uml/labextension jupyter_uml/server/pages/swagger labextension/lib labextension/build labextension/node_modules tests/clients/node_modules
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis test-results $(VENV)/.lab $(VENV)/.test $(VENV)/.bench
 	find jupyter_uml tests -name __pycache__ -type d -prune -exec rm -rf {} +
