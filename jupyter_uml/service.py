@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
 from functools import partial
 from typing import Any, Self, TypeVar
 
 from jupyter_uml import __version__
+from jupyter_uml.access import Slot, Turns, expected_tokens
+from jupyter_uml.access.turns import Lane
 from jupyter_uml.loader.catalog.catalog import Catalog, default_model_dir
 from jupyter_uml.loader.catalog.defaults import with_defaults
+from jupyter_uml.loader.handle import EngineHandle
 from jupyter_uml.loader.hub.hub import Hub
 from jupyter_uml.loader.hub.pull import Pulls, id_in
 from jupyter_uml.loader.loader import KEEP_ALIVE, QUEUE_SECONDS, UniversalLoader
@@ -18,6 +21,7 @@ from jupyter_uml.loader.memory.machine import available_memory, total_memory
 from jupyter_uml.loader.memory.model_sizes import fits_this_machine
 from jupyter_uml.loader.memory.planner import Planner
 from jupyter_uml.loader.memory.record import MemoryRecords, default_records_path
+from jupyter_uml.loader.profiles import Profiles
 from jupyter_uml.loader.prompt_cache import default_cache_dir, prompt_cache
 from jupyter_uml.loader.speed import SpeedRecords, default_speeds_path, threads_to_try
 from jupyter_uml.types import (
@@ -28,7 +32,9 @@ from jupyter_uml.types import (
     LoadSettings,
     MeasureRequest,
     MemoryEstimate,
+    ModelProfile,
     ModelStatus,
+    Priority,
     Sample,
     SideRequest,
     Speed,
@@ -40,10 +46,18 @@ R = TypeVar("R")
 class Service:
     """The verbs of the product over one loader."""
 
-    def __init__(self, loader: UniversalLoader, pulls: Pulls | None = None, speeds: SpeedRecords | None = None) -> None:
+    def __init__(
+        self,
+        loader: UniversalLoader,
+        pulls: Pulls | None = None,
+        speeds: SpeedRecords | None = None,
+        turns: Turns | None = None,
+    ) -> None:
         """`speeds`: where measurements are noted; the loader's planner should read there."""
         self.loader, self._speeds = loader, speeds
+        self.turns = turns or Turns()
         self.pulls = pulls or Pulls(Hub())
+        self._profiles = Profiles(loader.catalog)
 
     @classmethod
     def over(
@@ -55,19 +69,24 @@ class Service:
         limit: int | None = None,
         keep_alive: float = KEEP_ALIVE,
         queue_seconds: float = QUEUE_SECONDS,
+        turns: Turns | None = None,
     ) -> Self:
         """With what this user's servers have learned about memory and speed. `limit`: bytes of RAM that all models
-        together may take, None: as much as there is; for the others see `UniversalLoader`."""
+        together may take, None: as much as there is; `turns`: who waits how; for the others see `UniversalLoader`."""
         speeds = SpeedRecords(default_speeds_path())
         records = MemoryRecords(default_records_path())
         planner = Planner(catalog, cache, records=records, speeds=speeds, limit=limit)
         loader = UniversalLoader(catalog, planner=planner, keep_alive=keep_alive, queue_seconds=queue_seconds)
-        return cls(loader, Pulls(hub or Hub(), fits_this_machine, id_in(catalog)), speeds)
+        return cls(loader, Pulls(hub or Hub(), fits_this_machine, id_in(catalog)), speeds, turns)
 
     @classmethod
     def create(cls) -> Self:
         """A service of its own, for a process without a server: this user's models and profiles."""
         return cls.over(Catalog.of_user([default_model_dir()]), partial(prompt_cache, default_cache_dir()))
+
+    @property
+    def origin(self) -> Service:
+        return self
 
     async def health(self) -> dict[str, Any]:
         return {
@@ -125,6 +144,18 @@ class Service:
             await asyncio.to_thread(self._speeds.add, entry, measured.speed)
         return measured.speed
 
+    async def profiles(self) -> list[ModelProfile]:
+        """The named settings of this user."""
+        await self.loader.start()
+        return self._profiles.all()
+
+    async def save_profile(self, name: str, table: Mapping[str, Any]) -> ModelProfile:
+        """Write a profile, or replace it. `table`: what stands in its file."""
+        return await self._profiles.save(name, table)
+
+    async def delete_profile(self, name: str) -> ModelProfile:
+        return await self._profiles.delete(name)
+
     def release(self, kernel: str) -> None:
         """A notebook's kernel has ended; what it held may go."""
         self.loader.release(kernel)
@@ -133,23 +164,41 @@ class Service:
         """The answer, chunk by chunk; the model is loaded first where it is not. Closing the generator cancels.
 
         Raises:
+            Overloaded: too many wait for this model.
             UmlError: the request failed. Every request ends with exactly one final chunk or one error.
         """
         async with (
             self.loader.use(request.model, request.hold) as engine,
-            aclosing(engine.submit(with_defaults(self.loader.catalog, request))) as chunks,
+            self._turn(engine, request, request.principal, request.priority) as turn,
+            # The turn ends with the engine's work: a slow reader keeps nobody waiting.
+            aclosing(engine.submit(with_defaults(self.loader.catalog, request), turn.end)) as chunks,
         ):
             async for chunk in chunks:
+                if chunk.usage is not None:
+                    turn.settle(chunk.usage.total_tokens)
                 yield chunk
 
-    async def compute(self, request: SideRequest[R]) -> R:
+    async def compute(self, request: SideRequest[R], principal: str = "local") -> R:
         """What is asked for beside answers; the model is loaded first where it is not. Cancelling the task cancels.
 
         Raises:
+            Overloaded: too many wait for this model.
             UmlError: the request failed.
         """
-        async with self.loader.use(request.model, request.hold) as engine:
+        async with self.loader.use(request.model, request.hold) as engine, self._turn(engine, request, principal):
             return await engine.compute(with_defaults(self.loader.catalog, request))
+
+    def _turn(
+        self,
+        engine: EngineHandle,
+        request: GenerateRequest | SideRequest[Any],
+        principal: str,
+        priority: Priority = "interactive",
+    ) -> AbstractAsyncContextManager[Slot]:
+        """In line with all others who want the same of this engine."""
+        lane: Lane = "answers" if isinstance(request, GenerateRequest) else "side"
+        cost, side_by_side = expected_tokens(request), engine.settings.n_parallel
+        return self.turns.slot(engine, side_by_side, principal, cost, priority, lane)
 
     async def aclose(self) -> None:
         await self.pulls.close()

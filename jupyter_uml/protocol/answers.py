@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from jupyter_uml.service import Service
+from jupyter_uml.protocol.endpoint import Verbs
 from jupyter_uml.types import Chunk, FinishReason, GenerateRequest, Timings, TokenLogprob, ToolCall, Usage
 
 MAX_WAITING = 64  # chunks of several answers that are read ahead; more wait where they come from
@@ -48,7 +48,7 @@ class Reply:
         return [ToolCall(id_, name, "".join(parts)) for id_, name, parts in self._calls.values()]
 
 
-async def replies(service: Service, requests: Sequence[GenerateRequest]) -> list[Reply]:
+async def replies(service: Verbs, requests: Sequence[GenerateRequest]) -> list[Reply]:
     """The answers, each whole, made side by side.
 
     Raises:
@@ -61,7 +61,7 @@ async def replies(service: Service, requests: Sequence[GenerateRequest]) -> list
     return made
 
 
-async def answers(service: Service, requests: Sequence[GenerateRequest]) -> AsyncGenerator[tuple[int, Chunk], None]:
+async def answers(service: Verbs, requests: Sequence[GenerateRequest]) -> AsyncGenerator[tuple[int, Chunk], None]:
     """The chunks of all, each with the place of its request. Closing the generator aborts them all.
 
     Raises:
@@ -89,7 +89,7 @@ async def answers(service: Service, requests: Sequence[GenerateRequest]) -> Asyn
 
 
 async def _pump(
-    service: Service, place: int, request: GenerateRequest, queue: asyncio.Queue[tuple[int, Chunk] | Exception]
+    service: Verbs, place: int, request: GenerateRequest, queue: asyncio.Queue[tuple[int, Chunk] | Exception]
 ) -> None:
     try:
         async with aclosing(service.generate(request)) as chunks:

@@ -14,6 +14,7 @@ from jupyter_uml.types import duration
 MAX_ECHO = 120  # characters of a request that an error text repeats
 MAX_FAULTS = 1000  # of a body that are looked at
 MAX_VALUES = 1 << 18  # objects, their fields, and lists of a body; what stands in a list of tokens or texts is cheap
+MAX_COMMAS = 1 << 21  # of a body's bytes, which has hardly more values: also tokens and texts take memory and time
 _NESTED = frozenset((dict, list))
 
 ModelId = Annotated[str, Field(min_length=1, max_length=256)]  # looked up among the catalog's, never a path
@@ -48,8 +49,10 @@ def parse(model: type[Body], content: bytes) -> Body:
     """The body as `model`.
 
     Raises:
-        InvalidRequest: not JSON, nested too deeply, or a field is wrong; `param` names it.
+        InvalidRequest: not JSON, nested too deeply, of too many values, or a field is wrong; `param` names it.
     """
+    if content.count(b",") > MAX_COMMAS:
+        raise InvalidRequest(f"The body has more than {MAX_COMMAS} values, or commas in its texts.")
     try:
         sent = orjson.loads(content)
     except orjson.JSONDecodeError as error:

@@ -5,16 +5,30 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import orjson
 
 from jupyter_uml.errors import UmlError
 from jupyter_uml.protocol.body import StrictBody
 from jupyter_uml.service import Service
-from jupyter_uml.types import Hold
+from jupyter_uml.types import Chunk, GenerateRequest, Hold, ModelStatus, SideRequest
 
 B = TypeVar("B", bound=StrictBody)
+R = TypeVar("R")
+_LAST = frozenset({"message_stop", "response.completed", "response.incomplete", "response.failed", "error"})
+
+
+class Verbs(Protocol):
+    """What an endpoint needs of the service: of this process's own, or of one that counts what somebody uses of it."""
+
+    @property
+    def origin(self) -> Service:
+        """The service itself: what is kept for its callers is found by it."""
+
+    def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]: ...
+    async def compute(self, request: SideRequest[R]) -> R: ...
+    async def model(self, model_id: str) -> ModelStatus: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +55,11 @@ class Event:
 
     data: Any
     name: str | None = None
+
+    @property
+    def is_last(self) -> bool:
+        """Whether its reader knows by it that the answer is over."""
+        return self.data is None or self.name in _LAST
 
     def encode(self) -> bytes:
         head = f"event: {self.name}\n".encode() if self.name else b""
@@ -70,14 +89,14 @@ class Endpoint(ABC, Generic[B]):
         return False
 
     @abstractmethod
-    async def whole(self, service: Service, body: B, caller: Caller) -> dict[str, Any]:
+    async def whole(self, service: Verbs, body: B, caller: Caller) -> dict[str, Any]:
         """The answer's body. Cancelling the task aborts what was begun.
 
         Raises:
             UmlError: the request failed.
         """
 
-    def events(self, service: Service, body: B, caller: Caller) -> AsyncGenerator[Event, None]:
+    def events(self, service: Verbs, body: B, caller: Caller) -> AsyncGenerator[Event, None]:
         """The answer's events, the last one included. Closing the generator aborts what was begun. An endpoint that
         never `streams` has none.
 

@@ -15,6 +15,7 @@ from pydantic.json_schema import models_json_schema
 
 from jupyter_uml import __version__
 from jupyter_uml.protocol.endpoint import Endpoint
+from jupyter_uml.protocol.examples import EXAMPLES, VARIABLES
 
 _JSON_TYPE = "application/json"
 _REF = "#/components/schemas/{model}"
@@ -28,12 +29,24 @@ _ERROR = {
     },
     "required": ["message", "type", "param", "code"],
 }
+_JSON_TYPE = "application/json"
+_GROUPS = {
+    "OpenAI": "What programs for OpenAI's API ask. Point them at this server's `v1`.",
+    "Anthropic": "What programs for Anthropic's API ask. Point them at this server's root.",
+    "Models": "What there is, loading and unloading, pulling from a hub.",
+    "Keys": "Who may ask for what, how much of it, and what was used.",
+    "Texts": "What a model reads: tokens and prompts.",
+    "Server": "How it is, and what it can be asked.",
+}
 _ERROR_BODY = {"type": "object", "properties": {"error": {"$ref": _REF.format(model="Error")}}, "required": ["error"]}
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A method of a route. `path` below the server's root, variables in braces. `media`: the types of its answers."""
+    """A method of a route. `path` below the server's root, variables in braces. `media`: the types of its answers.
+
+    `query`: what may stand in its URL; a list is one text, its values apart by commas.
+    """
 
     method: str
     path: str
@@ -41,6 +54,7 @@ class Operation:
     body: type[BaseModel] | None = None
     streams: bool = False
     media: tuple[str, ...] = (_JSON_TYPE,)
+    query: type[BaseModel] | None = None
 
     @classmethod
     def of(cls, endpoint: Endpoint[Any]) -> Operation:
@@ -61,6 +75,7 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "jupyter_uml", "version": __version__, "summary": "Language models of this machine."},
+        "tags": [{"name": name, "description": text} for name, text in _GROUPS.items()],
         "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": {"key": key}},
         "security": [{"key": []}],
@@ -76,21 +91,47 @@ def _operation(operation: Operation, schema: dict[str, Any] | None) -> dict[str,
     made: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "_", f"{operation.method}_{operation.path}").strip("_"),
         "summary": operation.summary,
+        "tags": [_group(operation.path)],
         "responses": {
             "2XX": {"description": "The answer.", "content": good},
             "default": {"description": "What is wrong.", "content": _json({"$ref": _REF.format(model="ErrorBody")})},
         },
     }
-    if variables := re.findall(r"{(\w+)}", operation.path):
-        made["parameters"] = list(_parameters(variables))
+    if parameters := [*_parameters(re.findall(r"{(\w+)}", operation.path)), *_queried(operation.query)]:
+        made["parameters"] = parameters
     if schema is not None:
-        made["requestBody"] = {"required": True, "content": _json(schema)}
+        named = {name: {"value": body} for name, body in EXAMPLES.get(operation.path, {}).items()}
+        made["requestBody"] = {"required": True, "content": {_JSON_TYPE: {"schema": schema, "examples": named}}}
     return made
+
+
+def _group(path: str) -> str:
+    match path.split("/"):
+        case ["v1", "messages", *_]:
+            return "Anthropic"
+        case ["v1" | "v2", *_]:
+            return "OpenAI"
+        case ["models" | "load_model" | "unload_model" | "profiles" | "pull", *_]:
+            return "Models"
+        case ["keys" | "usage", *_]:
+            return "Keys"
+        case ["tokenize" | "detokenize" | "apply-template"]:
+            return "Texts"
+    return "Server"
 
 
 def _parameters(names: Iterable[str]) -> Iterable[dict[str, Any]]:
     for name in names:
-        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        example = {"example": VARIABLES[name]} if name in VARIABLES else {}
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, **example}
+
+
+def _queried(query: type[BaseModel] | None) -> Iterable[dict[str, Any]]:
+    schema = query.model_json_schema() if query is not None else {}
+    for name, value in schema.get("properties", {}).items():
+        plain = next((kind for kind in value.get("anyOf", ()) if kind != {"type": "null"}), value)  # null: left out
+        kept = {key: part for key, part in plain.items() if key not in ("title", "default") or part is not None}
+        yield {"name": name, "in": "query", "schema": kept, "style": "form", "explode": False}
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:

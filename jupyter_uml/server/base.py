@@ -10,12 +10,11 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 import orjson
-from jupyter_core.utils import ensure_async
-from jupyter_server.base.handlers import JupyterHandler
+from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, stream_request_body
 
+from jupyter_uml.access import Scope
 from jupyter_uml.errors import (
-    AuthenticationFailed,
     InvalidRequest,
     MethodNotAllowed,
     PayloadTooLarge,
@@ -26,30 +25,32 @@ from jupyter_uml.errors import (
 from jupyter_uml.protocol.body import Body, parse
 from jupyter_uml.protocol.endpoint import plain_error
 from jupyter_uml.protocol.statuses import headers_of, status_of
+from jupyter_uml.server.audited import AuditedHandler
+from jupyter_uml.server.credentials import READING
+from jupyter_uml.server.faults import MAX_BODY, from_status, too_large
+from jupyter_uml.server.gate import JUPYTER_USER, Gate
 from jupyter_uml.server.kernels import KERNEL_HEADER, KernelWatch
-from jupyter_uml.server.keys import JUPYTER_USER, KEY_PREFIX, KeyRing, Principal, Scope
 from jupyter_uml.server.stream import ClientGoneError
 from jupyter_uml.service import Service
 from jupyter_uml.types import Hold
 
-MAX_BODY = 32 << 20  # bytes
 NOT_SUPPORTED = ("images", "audio", "files", "batches", "moderations")
 
 
 @stream_request_body
-class UmlHandler(JupyterHandler):
+class UmlHandler(AuditedHandler):
     """A route. Concrete classes say which `scope` it needs, for reading and for writing alike."""
 
     scope: ClassVar[Scope | None] = None  # None: open to nobody, a mistake
-    principal: Principal
 
-    def initialize(self, service: Service, keys: KeyRing, kernels: KernelWatch) -> None:
-        self.service, self.keys, self.kernels = service, keys, kernels
+    def initialize(self, gate: Gate, service: Service, kernels: KernelWatch, route: str = "unknown") -> None:
+        """`route`: as it stands in the list of routes, for figures and records."""
+        self.gate, self.service, self.kernels, self.route = gate, service, kernels, route
         self.request_id = f"req_{secrets.token_hex(12)}"
-        self._tell_id()
         self._body = bytearray()
         self._body_too_large = self._refused = self._gone = False
         self._work: asyncio.Future[None] | None = None
+        self.set_default_headers()
 
     # --- the gate ---
 
@@ -58,20 +59,54 @@ class UmlHandler(JupyterHandler):
         if not length.isdecimal():
             raise InvalidRequest("The header Content-Length is not a number.")
         if int(length) > MAX_BODY:
-            raise _too_large()
+            raise too_large()
         try:
             await self._admit()
         except UmlError as error:
+            self.note_refusal(error)
             self._refuse(error)
 
     async def _admit(self) -> None:
         if not self.check_host():
             raise PermissionDenied("This host name is not served here.")
-        self.principal = await self._authenticate()
+        self.check_page()
+        if self.request.method == "OPTIONS" and "Access-Control-Request-Method" in self.request.headers:
+            self._answer_preflight()
+            return
+        self.principal = await self.authenticate_request()
         if not self.principal.by_key:
-            self._check_browser()
+            self.check_browser()
+        self.check_scope()
+        if self.scope != "infer" and self.request.method not in READING:  # those that infer are let in once parsed
+            self.gate.limiter.admit(self.gate.account(self.principal)).close()
+
+    def check_scope(self) -> None:
+        """
+        Raises:
+            PermissionDenied: the credential is good, but not for this.
+        """
         if self.scope not in self.principal.scopes:
             raise PermissionDenied(f"This key lacks the scope {self.scope!r}.")
+
+    def _answer_preflight(self) -> None:
+        """What the browser asks before it sends a credential. Nothing is told about who may."""
+        headers = self.request.headers
+        methods = {name for name in self.SUPPORTED_METHODS if _answers(type(self), name.lower())}
+        told = self.gate.cors.preflight(
+            headers.get("Origin"),
+            headers["Access-Control-Request-Method"],
+            headers.get("Access-Control-Request-Headers", ""),
+            methods,
+        )
+        if told is None:
+            raise PermissionDenied("Requests from this origin are not allowed.")
+        for name, value in told.items():
+            self.set_header(name, value)
+        self.set_status(HTTPStatus.NO_CONTENT)
+        self.finish()
+
+    def options(self, *_: str, **__: str) -> None:
+        raise MethodNotAllowed("This route does not take this method.")
 
     def _refuse(self, error: UmlError) -> None:
         """Answer with `error` once the body has been read. An answer in the middle of it would close the connection,
@@ -82,57 +117,6 @@ class UmlHandler(JupyterHandler):
 
         self._refused = True
         setattr(self, (self.request.method or "get").lower(), refuse)
-
-    async def _authenticate(self) -> Principal:
-        """A key of ours first: a bad one is an error, never a reason to look for a cookie."""
-        by_api_key = self._read_api_key()
-        words = self.request.headers.get("Authorization", "").split()
-        in_url = self.get_query_argument("token", "").startswith(KEY_PREFIX)  # where logs would keep it
-        if in_url or (words and words[-1].startswith(KEY_PREFIX)):
-            self.current_user = self._jupyter_current_user = None
-            proper = not in_url and len(words) == 2 and words[0].lower() in ("bearer", "token")
-            principal = self.keys.find(words[-1]) if proper else None
-            if principal is None:
-                raise AuthenticationFailed("This API key is not valid.")
-            return principal
-        user = await ensure_async(self.identity_provider.get_user(self))
-        self.current_user = self._jupyter_current_user = user
-        if by_api_key and not self.identity_provider.is_token_authenticated(self):
-            self.current_user = self._jupyter_current_user = user = None  # it was found by a cookie
-        if user is None:
-            raise AuthenticationFailed(
-                "No valid credential. Send an API key or Jupyter's token as `Authorization: Bearer …`."
-            )
-        action = "read" if self.request.method in ("GET", "HEAD") else "execute"
-        if not await ensure_async(self.authorizer.is_authorized(self, user, action, "uml")):
-            raise PermissionDenied("Jupyter's authorizer does not allow this.")
-        return JUPYTER_USER
-
-    def _read_api_key(self) -> bool:
-        """Whether the credential is in the header X-Api-Key, where Anthropic's clients put it."""
-        headers = self.request.headers
-        if "X-Api-Key" not in headers or "Authorization" in headers:
-            return False
-        headers["Authorization"] = f"Bearer {headers['X-Api-Key']}"
-        return True
-
-    def _check_browser(self) -> None:
-        """What a cookie alone must not do: act for a page of another site."""
-        try:
-            if not self.check_origin():
-                raise PermissionDenied("Requests from this origin are not allowed.")
-            if self.request.method not in ("GET", "HEAD", "OPTIONS"):
-                self.check_xsrf_cookie()
-        except HTTPError as error:
-            raise PermissionDenied(
-                "The XSRF token is missing or wrong. Programs send Jupyter's token as `Authorization: Bearer …`; "
-                "a server without a token can be written to from its own pages only."
-            ) from error
-
-    def check_xsrf_cookie(self) -> None:
-        # Tornado calls this before `prepare`, when it is not known yet who asks; `_check_browser` calls it again.
-        if getattr(self, "_jupyter_current_user", None) is not None:
-            super().check_xsrf_cookie()
 
     def data_received(self, chunk: bytes) -> None:
         if len(self._body) + len(chunk) > MAX_BODY:
@@ -149,8 +133,9 @@ class UmlHandler(JupyterHandler):
             PayloadTooLarge: it came without a length and was too long.
         """
         if self._body_too_large:
-            raise _too_large()
-        return parse(model, bytes(self._body))
+            raise too_large()
+        content, self._body = bytes(self._body), bytearray()  # megabytes, which a long answer need not keep
+        return parse(model, content)
 
     def hold(self, keep_alive: float | None = None) -> Hold:
         """How long the model stays loaded: `keep_alive` seconds, or as long as the kernel that asks lives.
@@ -158,14 +143,22 @@ class UmlHandler(JupyterHandler):
         Whose key is not of this Jupyter server's own user cannot speak for a kernel.
         """
         kernel = self.request.headers.get(KERNEL_HEADER)
-        if kernel is None or self.principal.name != JUPYTER_USER.name:
+        if kernel is None or (self.principal.by_key and self.principal.id != JUPYTER_USER.id):
             return Hold(keep_alive)
         return Hold(keep_alive, self.kernels.known(kernel))
+
+    async def check_model(self, name: str) -> None:
+        """
+        Raises:
+            PermissionDenied, ModelNotFound: it is none that the principal may use.
+        """
+        await self.gate.check_model(self.principal, name)
 
     # --- answering ---
 
     def write_json(self, body: Any, status: int = 200) -> None:
         self.set_status(status)
+        self.tell_limits()
         self.set_header("Content-Type", "application/json")
         if is_dataclass(body) and not isinstance(body, type):
             body = asdict(body)
@@ -183,25 +176,43 @@ class UmlHandler(JupyterHandler):
         except asyncio.CancelledError:
             if not self._gone:
                 raise
+        finally:
+            self._work = None  # its error holds what was asked, and this handler
 
     def on_connection_close(self) -> None:
+        super().on_connection_close()  # ends the wait for the rest of a body
+        self._body = bytearray()
         self._gone = True
         if self._work is not None:
             self._work.cancel()
 
-    def set_default_headers(self) -> None:
-        # Called by Tornado's constructor before `initialize`, and again when an error clears the headers.
-        super().set_default_headers()
-        if hasattr(self, "request_id"):
-            self._tell_id()
+    def on_finish(self) -> None:
+        self.gate.requests[self.route, self.get_status()] += 1
 
-    def _tell_id(self) -> None:
+    @property
+    def content_security_policy(self) -> str:
+        """Opened as a page, an answer runs and loads nothing."""
+        return f"default-src 'none'; {super().content_security_policy}"
+
+    def set_default_headers(self) -> None:
+        # Called by Tornado's constructor before `initialize`, by that, and again when an error clears the headers.
+        super().set_default_headers()
+        if not hasattr(self, "request_id"):
+            return
         for name in ("X-Request-Id", "request-id"):  # OpenAI's and Anthropic's
             self.set_header(name, self.request_id)
+        for name, value in self.gate.cors.headers(self.request.headers.get("Origin")).items():
+            self.set_header(name, value)
+
+    def tell_limits(self) -> None:
+        """How much of its limits whoever asks has left; in errors, too."""
+        if hasattr(self, "principal"):
+            for name, value in self.gate.limit_headers(self.principal).items():
+                self.set_header(name, value)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         raised = kwargs.get("exc_info", (None, None, None))[1]
-        error = raised if isinstance(raised, UmlError) else _from_status(status_code, self.request_id)
+        error = raised if isinstance(raised, UmlError) else from_status(status_code, self.request_id)
         status = status_of(error) if isinstance(raised, UmlError) else status_code
         for name, value in headers_of(error).items():
             self.set_header(name, value)
@@ -215,7 +226,7 @@ class UmlHandler(JupyterHandler):
         return plain_error(error)
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        if not isinstance(value, UmlError | HTTPError):
+        if not isinstance(value, UmlError | HTTPError | StreamClosedError):
             self.log.error("request %s failed", self.request_id)
             super().log_exception(typ, value, tb)
 
@@ -232,29 +243,6 @@ class UnknownRouteHandler(UmlHandler):
         raise RouteNotFound("There is no such route here. Check the spelling: chat is `POST v1/chat/completions`.")
 
 
-def _too_large() -> PayloadTooLarge:
-    return PayloadTooLarge(f"The body is larger than {MAX_BODY >> 20} MiB.")
-
-
-def _from_status(status: int, request_id: str) -> UmlError:
-    """An error that Tornado or Jupyter raised, in our shape and with nothing of its inside."""
-    match status:
-        case 401:
-            return AuthenticationFailed("No valid credential.")
-        case 403:
-            return PermissionDenied("Not allowed.")
-        case 404:
-            return RouteNotFound("There is no such route.")
-        case 405:
-            return MethodNotAllowed("This route does not take this method.")
-        case 413:
-            return _too_large()
-        case _ if 400 <= status < 500:
-            return InvalidRequest("The request is not valid.")
-        case _:
-            return unexpected(request_id)
-
-
-def unexpected(request_id: str) -> UmlError:
-    """An error that nobody foresaw: what it was stands in the log only."""
-    return UmlError(f"Something went wrong in the server. Its log tells more under {request_id}.")
+def _answers(handler: type[UmlHandler], method: str) -> bool:
+    """Whether this kind of handler has a method of its own for it."""
+    return any(method in vars(parent) for parent in handler.__mro__[: handler.__mro__.index(UmlHandler)])

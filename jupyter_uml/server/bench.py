@@ -20,4 +20,7 @@ class BenchModelHandler(UmlHandler):
         await self.while_connected(self._measure(body.model))
 
     async def _measure(self, model: str) -> None:
-        self.write_json(await self.service.measure(model))
+        async with self.audited("model.bench", model):
+            await self.check_model(model)
+            speed = await self.service.measure(model)
+        self.write_json(speed)

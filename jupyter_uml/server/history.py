@@ -11,5 +11,6 @@ class HistoryHandler(UmlHandler):
     scope = "models:read"
 
     async def get(self, model_id: str) -> None:
+        await self.check_model(model_id)
         samples = await self.service.history(model_id)
         self.write_json({"model": model_id, "samples": [asdict(sample) for sample in samples]})

@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from jupyter_uml.loader.health import HealthMonitor
 from jupyter_uml.loader.vitals.counters import Histogram, ModelCounters
 from jupyter_uml.server.base import UmlHandler
+from jupyter_uml.server.gate import Gate
 from jupyter_uml.types import ModelState, Sample
 
 _PREFIX = "jupyter_uml_"
@@ -48,13 +49,19 @@ _HISTOGRAMS: dict[str, tuple[str, Callable[[ModelCounters], Histogram]]] = {
 
 
 class ModelCollector(Collector):
-    """The models that were loaded since the server started. `states`: of all models, by id."""
+    """The models that were loaded since the server started. `states`: of all models, by id. `may_see`: which of them
+    are told about."""
 
-    def __init__(self, monitor: HealthMonitor, states: Mapping[str, ModelState]) -> None:
-        self._monitor, self._states = monitor, states
+    def __init__(
+        self,
+        monitor: HealthMonitor,
+        states: Mapping[str, ModelState],
+        may_see: Callable[[str], bool] = lambda _model: True,
+    ) -> None:
+        self._monitor, self._states, self._may_see = monitor, states, may_see
 
     def collect(self) -> Iterable[Metric]:
-        counted = self._monitor.counters()
+        counted = {model: counters for model, counters in self._monitor.counters().items() if self._may_see(model)}
         yield from self._presence(counted)
         yield from self._gauges(counted)
         yield from _counters(counted)
@@ -77,6 +84,23 @@ class ModelCollector(Collector):
                 if (value := read(sample)) is not None:
                     gauge.add_metric([model], value)
             yield gauge
+
+
+class GateCollector(Collector):
+    """How all requests ended, by route and status."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    def collect(self) -> Iterable[Metric]:
+        answers = CounterMetricFamily(
+            f"{_PREFIX}http_requests", "Answers by route and status.", labels=["route", "status"]
+        )
+        for (route, status), count in self._gate.requests.items():
+            answers.add_metric([route, str(status)], count)
+        yield answers
+        lost = self._gate.usage.lost + self._gate.audit.trouble.lost
+        yield CounterMetricFamily(f"{_PREFIX}lost_records", "Records that the disk did not take.", value=lost)
 
 
 def _counters(counted: Mapping[str, ModelCounters]) -> Iterator[Metric]:
@@ -108,7 +132,8 @@ class MetricsHandler(UmlHandler):
     async def get(self) -> None:
         states = {status.id: status.state for status in await self.service.models()}
         registry = CollectorRegistry()
-        registry.register(ModelCollector(self.service.loader.monitor, states))
+        registry.register(ModelCollector(self.service.loader.monitor, states, self.principal.may_use))
+        registry.register(GateCollector(self.gate))
         try:
             encode, content_type = choose_encoder(self.request.headers.get("Accept", ""))
         except (TypeError, ValueError):  # it asks for a version that is not a number

@@ -15,8 +15,8 @@ class LoraBody(StrictBody):
     scale: Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)] = 1.0
 
 
-class LoadModelRequest(ModelBody):
-    """`pin`: never unload it by itself; false ends that. `wait`: answer when it is loaded."""
+class SettingsBody(ModelBody):
+    """How a model is loaded."""
 
     n_ctx: Annotated[int, Field(ge=16, le=1 << 24)] | None = None
     n_parallel: Annotated[int, Field(ge=1, le=64)] | None = None
@@ -27,8 +27,6 @@ class LoadModelRequest(ModelBody):
     lora: Annotated[list[LoraBody], Field(max_length=16)] | None = None
     n_batch: Annotated[int, Field(ge=1, le=1 << 20)] | None = None
     n_threads_batch: Annotated[int, Field(ge=1, le=512)] | None = None
-    pin: bool | None = None
-    wait: bool = True
 
     def settings(self) -> LoadSettings:
         return LoadSettings(
@@ -42,6 +40,13 @@ class LoadModelRequest(ModelBody):
             self.n_batch,
             self.n_threads_batch,
         )
+
+
+class LoadModelRequest(SettingsBody):
+    """`pin`: never unload it by itself; false ends that. `wait`: answer when it is loaded."""
+
+    pin: bool | None = None
+    wait: bool = True
 
 
 class UnloadModelRequest(StrictBody):

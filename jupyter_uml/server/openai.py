@@ -14,11 +14,12 @@ class ModelListHandler(UmlHandler):
     scope = "models:read"
 
     async def get(self) -> None:
-        self.write_json(models_body(await self.service.models(), _STARTED))
+        self.write_json(models_body(self.gate.visible(self.principal, await self.service.models()), _STARTED))
 
 
 class ModelCardHandler(UmlHandler):
     scope = "models:read"
 
     async def get(self, model_id: str) -> None:
+        await self.check_model(model_id)
         self.write_json(model_card(await self.service.model(model_id), _STARTED))

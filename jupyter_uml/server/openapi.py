@@ -9,8 +9,11 @@ from jupyter_uml.protocol.endpoints import ENDPOINTS
 from jupyter_uml.protocol.openapi import Operation, document
 from jupyter_uml.server.base import UmlHandler
 from jupyter_uml.server.bench import BenchModelRequest
+from jupyter_uml.server.key_routes import ExpiryRequest, NewKeyRequest
 from jupyter_uml.server.native_types import LoadModelRequest, UnloadModelRequest
+from jupyter_uml.server.profile_routes import ProfileRequest
 from jupyter_uml.server.pull import PullRequest
+from jupyter_uml.server.usage_routes import RecordsQuery, UsageQuery
 
 METRICS_TYPES = ("text/plain", "application/openmetrics-text")
 OPERATIONS = (
@@ -33,6 +36,23 @@ OPERATIONS = (
     Operation("get", "pull", "The pulls that are running."),
     Operation("get", "pull/{id}", "How far one of them is."),
     Operation("delete", "pull/{id}", "End it; what has come is kept."),
+    Operation("get", "profiles", "The profiles: models with settings of their own, under a name."),
+    Operation("put", "profiles/{name}", "Write a profile, or replace the one of this name.", ProfileRequest),
+    Operation("delete", "profiles/{name}", "Delete it; its model stays as it is."),
+    Operation("get", "keys", "The keys; their secrets are not known any more."),
+    Operation("post", "keys", "Make a key; its secret, `key`, is shown this once.", NewKeyRequest),
+    Operation("get", "keys/{id}", "One of them."),
+    Operation("post", "keys/{id}", "Change when it expires.", ExpiryRequest),
+    Operation("delete", "keys/{id}", "Revoke it, for ever and within a second on every server of this user."),
+    Operation("get", "usage", "What was used, summed up by key, model and day.", query=UsageQuery),
+    Operation("get", "usage/records", "The last requests one by one, the newest first.", query=RecordsQuery),
+    Operation("get", "health/live", "Whether the server answers at all."),
+    Operation("get", "health/ready", "Whether it can take requests: 503 while it cannot, with what is missing."),
+    Operation("get", "ws", "A WebSocket for many answers at once; `docs/socket` tells what is said on it."),
+    Operation("get", "docs", "This description as a page, to try it out.", media=("text/html",)),
+    Operation("get", "docs/socket", "The description of the WebSocket as a page.", media=("text/html",)),
+    Operation("get", "docs/{file}", "What the pages are made of.", media=("*/*",)),
+    Operation("get", "asyncapi.json", "The description of the WebSocket."),
     Operation("get", "openapi.json", "This document."),
 )
 
@@ -41,7 +61,8 @@ class OpenApiHandler(UmlHandler):
     scope = "models:read"
 
     async def get(self) -> None:
-        self.write_json(_document())
+        root = self.request.path.removesuffix("/openapi.json")
+        self.write_json({**_document(), "servers": [{"url": root or "/"}]})
 
 
 @cache

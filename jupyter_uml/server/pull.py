@@ -9,13 +9,14 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from jupyter_uml.errors import UmlError
+from jupyter_uml.errors import PermissionDenied, UmlError
 from jupyter_uml.loader.hub.hub import Progress
 from jupyter_uml.loader.hub.name import MAX_NAME, PullName
 from jupyter_uml.loader.hub.pull import Found, Pull, Pulled, PullEvent
 from jupyter_uml.protocol.body import StrictBody
 from jupyter_uml.protocol.endpoint import Event
-from jupyter_uml.server.base import UmlHandler, unexpected
+from jupyter_uml.server.base import UmlHandler
+from jupyter_uml.server.faults import unexpected
 from jupyter_uml.server.stream import ClientGoneError, EventStream
 
 
@@ -34,7 +35,10 @@ class PullsHandler(UmlHandler):
 
     async def post(self) -> None:
         body = self.parse(PullRequest)
-        pull = self.service.pulls.start(PullName.parse(body.model))
+        async with self.audited("model.pull", body.model):
+            if not self.principal.may_use(body.model):
+                raise PermissionDenied("This key may not use this model.", param="model")
+            pull = self.service.pulls.start(PullName.parse(body.model))
         if body.wait:
             await self.while_connected(self._follow(pull))
         else:
@@ -61,7 +65,9 @@ class PullHandler(UmlHandler):
         self.write_json(row(self.service.pulls.get(pull_id)))
 
     async def delete(self, pull_id: str) -> None:
-        self.write_json(row(await self.service.pulls.cancel(pull_id)))
+        async with self.audited("pull.cancel", pull_id):
+            cancelled = await self.service.pulls.cancel(pull_id)
+        self.write_json(row(cancelled))
 
 
 PULL_ROUTES: list[tuple[str, type[UmlHandler]]] = [("pull", PullsHandler), (r"pull/([A-Za-z0-9_]{1,64})", PullHandler)]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
+
 from jupyter_uml.protocol.responses.endpoint import RESPONSES
 from jupyter_uml.protocol.responses.queries import KeptQuery, ListQuery, Query, ReadQuery, page, read_query
 from jupyter_uml.server.base import UmlHandler
+from jupyter_uml.server.passage import Passage
 
 
 class _KeptHandler(UmlHandler):
@@ -16,21 +19,30 @@ class _KeptHandler(UmlHandler):
         names = [name for name in self.request.query_arguments if name != "token"]  # Jupyter's credential
         return read_query(model, {name: self.get_query_arguments(name) for name in names})
 
+    def recorded(self) -> AbstractAsyncContextManager[Passage]:
+        return self.gate.enter(self.principal, self.request_id, self.route)
+
 
 class ResponseHandler(_KeptHandler):
     async def get(self, response_id: str) -> None:
-        self.query(ReadQuery)
-        self.write_json(RESPONSES.retrieve(self.service, self.principal.name, response_id))
+        async with self.recorded():
+            self.query(ReadQuery)
+            answer = RESPONSES.retrieve(self.service, self.principal.id, response_id)
+        self.write_json(answer)
 
     async def delete(self, response_id: str) -> None:
-        self.query(KeptQuery)
-        self.write_json(RESPONSES.delete(self.service, self.principal.name, response_id))
+        async with self.recorded():
+            self.query(KeptQuery)
+            answer = RESPONSES.delete(self.service, self.principal.id, response_id)
+        self.write_json(answer)
 
 
 class InputItemsHandler(_KeptHandler):
     async def get(self, response_id: str) -> None:
-        query = self.query(ListQuery)
-        self.write_json(page(RESPONSES.input_items(self.service, self.principal.name, response_id), query))
+        async with self.recorded():
+            query = self.query(ListQuery)
+            answer = page(RESPONSES.input_items(self.service, self.principal.id, response_id), query)
+        self.write_json(answer)
 
 
 _ID = r"v1/responses/(?!input_tokens$)([A-Za-z0-9_-]{1,64})"

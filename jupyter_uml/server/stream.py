@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from typing import TypeVar
 
@@ -28,10 +28,15 @@ class EventStream:
     """Writes an answer's events to one connection."""
 
     def __init__(
-        self, handler: RequestHandler, heartbeat: float = HEARTBEAT_SECONDS, patience: float = PATIENCE_SECONDS
+        self,
+        handler: RequestHandler,
+        heartbeat: float = HEARTBEAT_SECONDS,
+        patience: float = PATIENCE_SECONDS,
+        headers: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
-        """Seconds of silence: `heartbeat` between two events, `patience` before the first one."""
-        self._handler = handler
+        """Seconds of silence: `heartbeat` between two events, `patience` before the first one. `headers`: asked for
+        further ones just before they are sent."""
+        self._handler, self._headers = handler, headers
         self._heartbeat, self._patience = heartbeat, patience
         self.open = False  # the status line has gone out: errors must be events from here on
 
@@ -52,6 +57,8 @@ class EventStream:
             self._handler.set_header("Content-Type", "text/event-stream; charset=utf-8")
             self._handler.set_header("Cache-Control", "no-cache")
             self._handler.set_header("X-Accel-Buffering", "no")  # nginx would collect the stream otherwise
+            for name, value in self._headers().items():
+                self._handler.set_header(name, value)
         try:
             self._handler.write(b"".join(event.encode() for event in events) or _PING)
             await self._handler.flush()

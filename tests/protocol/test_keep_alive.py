@@ -30,6 +30,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.asked: list[GenerateRequest | SideRequest[Any]] = []
+        self.origin = self  # whose kept answers they are
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         self.asked.append(request)

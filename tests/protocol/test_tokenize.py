@@ -86,8 +86,8 @@ def test_the_prompt_shows_the_tools(server: Server) -> None:
 @pytest.mark.parametrize(
     ("path", "fields", "param"),
     [
-        ("tokenize", {}, None),
-        ("tokenize", {"content": "a", "input": "b"}, None),
+        ("tokenize", {}, "content"),
+        ("tokenize", {"content": "a", "input": "b"}, "content"),
         ("tokenize", {"content": []}, "content"),
         ("tokenize", {"content": ["x"] * 2049}, "content"),
         ("tokenize", {"content": [[1]]}, "content"),

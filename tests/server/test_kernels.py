@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
 import httpx2
 import pytest
 
+from jupyter_uml.access import ALL_SCOPES, Principal
 from jupyter_uml.loader.catalog.catalog import Catalog
 from jupyter_uml.loader.loader import UniversalLoader
 from jupyter_uml.server import kernels
 from jupyter_uml.server.base import UmlHandler
+from jupyter_uml.server.gate import JUPYTER_USER
 from jupyter_uml.server.kernels import KERNEL_HEADER, KernelWatch
-from jupyter_uml.server.keys import JUPYTER_USER, KeyRing
 from jupyter_uml.types import Hold
 from tests.conftest import Server, wait_until
 
@@ -80,12 +82,13 @@ def test_an_unknown_kernel_holds_nothing(server: Server, name: str) -> None:
 
 
 def test_a_key_of_somebody_else_does_not_speak_for_a_kernel() -> None:
-    ring, living = KeyRing(), str(uuid.uuid4())
+    living = str(uuid.uuid4())
+    kernels_key, other_key = replace(JUPYTER_USER, by_key=True), Principal("key_1", "jupyter", ALL_SCOPES, by_key=True)
     handler = SimpleNamespace(
         request=SimpleNamespace(headers=by(living)), kernels=SimpleNamespace(known=lambda kernel: kernel)
     )
-    for name, kernel in ((JUPYTER_USER.name, living), ("program", None)):
-        handler.principal = ring.find(ring.create(name))
+    for principal, kernel in ((JUPYTER_USER, living), (kernels_key, living), (other_key, None)):
+        handler.principal = principal
         assert UmlHandler.hold(cast(UmlHandler, handler), 5.0) == Hold(5.0, kernel)
 
 

@@ -14,7 +14,8 @@ import pytest
 from jupyter_uml.client import UniversalClient
 from jupyter_uml.demo import demo_model_path
 from tests.conftest import Server, launch, wait_until
-from tests.server.test_gate import CHAT, assert_error
+from tests.server.errors import assert_error
+from tests.server.keys import CHAT
 
 PROFILE = """
 model = "demo"

@@ -83,6 +83,25 @@ def test_the_last_hour_of_a_model(server: Server) -> None:
     assert server.get("models/nowhere/history").status_code == 404
 
 
+def test_answers_are_counted_by_route_and_status(server: Server) -> None:
+    """By the route as it is listed: what clients make up adds no line."""
+    before = families(server.get("metrics").text)
+    server.get("models/demo")
+    for number in range(3):
+        server.get(f"models/nope-{number}")
+        server.get(f"nope/{number}")
+    after = families(server.get("metrics").text)
+
+    def more(route: str, status: int) -> float:
+        labels = {"route": route, "status": str(status)}
+        name = "jupyter_uml_http_requests_total"
+        return (value(after, name, **labels) or 0) - (value(before, name, **labels) or 0)
+
+    assert more("models/{}", 200) == 1
+    assert more("models/{}", 404) == 3
+    assert more("unknown", 404) == 3
+
+
 def test_whoever_asks_for_a_version_that_is_none_gets_the_usual_one(server: Server) -> None:
     answer = server.get("metrics", headers={"Accept": "application/openmetrics-text; version=abc"})
     assert (answer.status_code, answer.headers["Content-Type"].partition(";")[0]) == (200, "text/plain")

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import re
 
+import jsonschema
+import pytest
+
+from jupyter_uml.protocol.examples import EXAMPLES
+from jupyter_uml.protocol.openapi import document
 from jupyter_uml.server.extension import ROUTES
 from jupyter_uml.server.openapi import OPERATIONS
 from tests.conftest import Server
+
+DOCUMENT = document(OPERATIONS)
 
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -32,3 +39,25 @@ def test_it_is_served(server: Server) -> None:
     assert document["openapi"] == "3.1.0"
     assert "/v1/chat/completions" in document["paths"]
     assert server.get("openapi.json", headers={"Authorization": "Bearer uml_wrong"}).status_code == 401
+
+
+@pytest.mark.parametrize("path", EXAMPLES)
+def test_examples_are_what_their_schemas_say(path: str) -> None:
+    operations = DOCUMENT["paths"][f"/{path}"]
+    content = operations.get("post", operations.get("put"))["requestBody"]["content"]["application/json"]
+    schema = {**content["schema"], "components": DOCUMENT["components"]}
+    for name, example in content["examples"].items():
+        jsonschema.validate(example["value"], schema)
+        assert name
+
+
+def test_what_may_stand_in_an_address_is_described() -> None:
+    parameters = {row["name"]: row for row in DOCUMENT["paths"]["/usage"]["get"]["parameters"]}
+    assert set(parameters) == {"by", "key", "model", "since", "until"}
+    assert parameters["by"]["schema"]["items"]["enum"] == ["key", "model", "day"]
+    assert (parameters["by"]["style"], parameters["by"]["explode"]) == ("form", False)
+    assert parameters["since"]["schema"]["format"] == "date"
+    rows = DOCUMENT["paths"]["/usage/records"]["get"]["parameters"]
+    [limit] = [row["schema"] for row in rows if row["name"] == "limit"]
+    assert (limit["minimum"], limit["maximum"]) == (1, 1000)
+    assert {row["in"] for row in parameters.values()} == {"query"}

@@ -21,7 +21,7 @@ from jupyter_uml.commands.progress_bar import ProgressBar, described, duration, 
 from jupyter_uml.loader.hub.hub import Progress
 from tests.conftest import Server, launch, wait_until
 from tests.loader.hub.hub_server import COMMIT, HubServer, begun, cut, refuse
-from tests.server.test_gate import assert_error
+from tests.server.errors import assert_error
 
 REPO = "some/Model-GGUF"
 CONTENT = {"Model-Q4_K_M.gguf": b"4" * 400_000, "Model-Q8_0.gguf": b"8" * 800_000, "model.safetensors": b"x"}

@@ -10,9 +10,8 @@ from jupyter_uml.errors import UmlError
 from jupyter_uml.protocol.anthropic.answer import Answer
 from jupyter_uml.protocol.anthropic.body import MessagesBody, PromptBody
 from jupyter_uml.protocol.anthropic.errors import error_body
-from jupyter_uml.protocol.endpoint import B, Caller, Endpoint, Event
+from jupyter_uml.protocol.endpoint import B, Caller, Endpoint, Event, Verbs
 from jupyter_uml.protocol.images import ImageReader
-from jupyter_uml.service import Service
 from jupyter_uml.types import PromptRequest, RenderedPrompt
 
 
@@ -32,7 +31,7 @@ class Messages(_AnthropicEndpoint[MessagesBody]):
     def streams(self, body: MessagesBody) -> bool:
         return bool(body.stream)
 
-    async def whole(self, service: Service, body: MessagesBody, caller: Caller) -> dict[str, Any]:
+    async def whole(self, service: Verbs, body: MessagesBody, caller: Caller) -> dict[str, Any]:
         request = body.to_native(caller, ImageReader(caller.images))
         answer = Answer(request, body.shows_thinking)
         async with aclosing(service.generate(request)) as chunks:
@@ -40,7 +39,7 @@ class Messages(_AnthropicEndpoint[MessagesBody]):
                 answer.add(chunk)
         return answer.whole()
 
-    async def events(self, service: Service, body: MessagesBody, caller: Caller) -> AsyncGenerator[Event, None]:
+    async def events(self, service: Verbs, body: MessagesBody, caller: Caller) -> AsyncGenerator[Event, None]:
         request = body.to_native(caller, ImageReader(caller.images))
         answer = Answer(request, body.shows_thinking)
         opening: dict[str, Any] | None = answer.opening()
@@ -60,7 +59,7 @@ class CountTokens(_AnthropicEndpoint[PromptBody]):
     summary = "How many tokens the prompt of such messages has"
     body = PromptBody
 
-    async def whole(self, service: Service, body: PromptBody, caller: Caller) -> dict[str, Any]:
+    async def whole(self, service: Verbs, body: PromptBody, caller: Caller) -> dict[str, Any]:
         request = body.to_native(caller, ImageReader(caller.images))
         prompt = await service.compute(PromptRequest(request.id, request.model, request, hold=request.hold))
         assert isinstance(prompt, RenderedPrompt)

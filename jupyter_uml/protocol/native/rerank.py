@@ -8,9 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from jupyter_uml.protocol.body import ModelBody, StrictBody
-from jupyter_uml.protocol.endpoint import Caller, Endpoint
+from jupyter_uml.protocol.endpoint import Caller, Endpoint, Verbs
 from jupyter_uml.protocol.openai.embeddings import Text, numbers, prompt_usage
-from jupyter_uml.service import Service
 from jupyter_uml.types import MAX_INPUTS, RankRequest
 
 
@@ -39,7 +38,7 @@ class Rerank(Endpoint[RerankBody]):
     summary = "Order documents by how well they answer a query, by a reranking model."
     body = RerankBody
 
-    async def whole(self, service: Service, body: RerankBody, caller: Caller) -> dict[str, Any]:
+    async def whole(self, service: Verbs, body: RerankBody, caller: Caller) -> dict[str, Any]:
         texts = body.texts
         hold = caller.holding(body.keep_alive)
         rows = await service.compute(RankRequest(caller.request_id, body.model, body.query, tuple(texts), hold=hold))

@@ -9,10 +9,9 @@ from pydantic import Field, model_validator
 
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.protocol.body import ModelBody
-from jupyter_uml.protocol.endpoint import Caller, Endpoint
+from jupyter_uml.protocol.endpoint import Caller, Endpoint, Verbs
 from jupyter_uml.protocol.openai.chat import ChatCompletionBody
 from jupyter_uml.protocol.openai.embeddings import MAX_TOKENS, Token, as_inputs
-from jupyter_uml.service import Service
 from jupyter_uml.types import MAX_INPUTS, PromptRequest, Tokenized, TokenizeRequest
 
 Texts = str | Annotated[list[str], Field(min_length=1, max_length=MAX_INPUTS)]
@@ -31,7 +30,7 @@ class TokenizeBody(ModelBody):
     @model_validator(mode="after")
     def _has_one_text(self) -> Self:
         if (self.content is None) == (self.input is None):
-            raise ValueError("either `content` or `input` must be given")
+            raise InvalidRequest("either `content` or `input` must be given", param="content")
         return self
 
     @property
@@ -45,7 +44,7 @@ class Tokenize(Endpoint[TokenizeBody]):
     summary = "The tokens of a text, or of many, as the model reads it."
     body = TokenizeBody
 
-    async def whole(self, service: Service, body: TokenizeBody, caller: Caller) -> dict[str, Any]:
+    async def whole(self, service: Verbs, body: TokenizeBody, caller: Caller) -> dict[str, Any]:
         given = getattr(body, body.given)
         request = TokenizeRequest(
             caller.request_id,
@@ -71,7 +70,7 @@ class Detokenize(Endpoint[DetokenizeBody]):
     summary = "The text of tokens, or of many lists of them; control tokens are written out."
     body = DetokenizeBody
 
-    async def whole(self, service: Service, body: DetokenizeBody, caller: Caller) -> dict[str, Any]:
+    async def whole(self, service: Verbs, body: DetokenizeBody, caller: Caller) -> dict[str, Any]:
         many = bool(body.tokens) and isinstance(body.tokens[0], list)
         inputs = as_inputs(body.tokens) if body.tokens else ((),)
         request = TokenizeRequest(caller.request_id, body.model, inputs, hold=caller.holding(body.keep_alive))
@@ -87,13 +86,13 @@ class ApplyTemplate(Endpoint[ChatCompletionBody]):
     summary = "The prompt that chat completions would make of the same body, as text and as tokens."
     body = ChatCompletionBody
 
-    async def whole(self, service: Service, body: ChatCompletionBody, caller: Caller) -> dict[str, Any]:
+    async def whole(self, service: Verbs, body: ChatCompletionBody, caller: Caller) -> dict[str, Any]:
         request = body.to_native(caller)[0]
         prompt = await service.compute(PromptRequest(caller.request_id, body.model, request, hold=request.hold))
         return {"prompt": prompt.text, "tokens": prompt.tokens, "count": len(prompt.tokens)}
 
 
-async def _read(service: Service, request: TokenizeRequest, field: str) -> Tokenized:
+async def _read(service: Verbs, request: TokenizeRequest, field: str) -> Tokenized:
     """`field`: what the inputs are called in the body."""
     try:
         return await service.compute(request)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from jupyter_uml.protocol.answers import answers, replies
-from jupyter_uml.protocol.endpoint import DONE, Caller, Endpoint, Event
+from jupyter_uml.protocol.endpoint import DONE, Caller, Endpoint, Event, Verbs
 from jupyter_uml.protocol.images import ImageReader
 from jupyter_uml.protocol.openai.choices import delta_of, opening, piece, whole_choice
 from jupyter_uml.protocol.openai.completion_body import CompletionBody, MaxTokens, several
@@ -22,7 +22,6 @@ from jupyter_uml.protocol.openai.messages import ChatMessage, conversation
 from jupyter_uml.protocol.openai.reasoning import ReasoningBody
 from jupyter_uml.protocol.openai.usage import together
 from jupyter_uml.protocol.tools import ToolsBody
-from jupyter_uml.service import Service
 from jupyter_uml.types import MAX_TOP_LOGPROBS, GenerateRequest, Usage
 
 MAX_MESSAGES = 4096
@@ -95,14 +94,14 @@ class ChatCompletions(Endpoint[ChatCompletionBody]):
     def streams(self, body: ChatCompletionBody) -> bool:
         return bool(body.stream)
 
-    async def whole(self, service: Service, body: ChatCompletionBody, caller: Caller) -> dict[str, Any]:
+    async def whole(self, service: Verbs, body: ChatCompletionBody, caller: Caller) -> dict[str, Any]:
         frame = Frame(PREFIX, body, caller)
         made = await replies(service, body.to_native(caller))
         await frame.identify(service)
         choices = [whole_choice(index, reply, bool(body.logprobs)) for index, reply in enumerate(made)]
         return frame.whole("chat.completion", choices, together([reply.usage for reply in made]), made)
 
-    async def events(self, service: Service, body: ChatCompletionBody, caller: Caller) -> AsyncGenerator[Event, None]:
+    async def events(self, service: Verbs, body: ChatCompletionBody, caller: Caller) -> AsyncGenerator[Event, None]:
         frame, kind = Frame(PREFIX, body, caller), "chat.completion.chunk"
         usages: list[Usage] = []
         begun: set[int] = set()

@@ -10,13 +10,12 @@ from typing import Annotated, Any, Self
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from jupyter_uml.protocol.answers import answers, replies
-from jupyter_uml.protocol.endpoint import DONE, Caller, Endpoint, Event
+from jupyter_uml.protocol.endpoint import DONE, Caller, Endpoint, Event, Verbs
 from jupyter_uml.protocol.openai.completion_body import CompletionBody, Count, several
 from jupyter_uml.protocol.openai.echo import Echo, EchoReader, Prompt
 from jupyter_uml.protocol.openai.frame import Frame
 from jupyter_uml.protocol.openai.text_choices import ChoiceWriter, best, ended, unanswered, whole_choice
 from jupyter_uml.protocol.openai.usage import together, total
-from jupyter_uml.service import Service
 from jupyter_uml.types import MAX_TOP_LOGPROBS, Chunk, GenerateRequest, PromptRequest, Usage
 
 MAX_PROMPT_TOKENS = 1 << 20
@@ -132,7 +131,7 @@ class TextCompletions(Endpoint[TextCompletionBody]):
     def streams(self, body: TextCompletionBody) -> bool:
         return bool(body.stream)
 
-    async def whole(self, service: Service, body: TextCompletionBody, caller: Caller) -> dict[str, Any]:
+    async def whole(self, service: Verbs, body: TextCompletionBody, caller: Caller) -> dict[str, Any]:
         frame = Frame(PREFIX, body, caller)
         echoes = await _echoes(service, body, caller)
         made = unanswered(echoes, body.tries) if body.only_echoes else await replies(service, body.to_native(caller))
@@ -144,7 +143,7 @@ class TextCompletions(Endpoint[TextCompletionBody]):
         usage = total([together([reply.usage for reply in group]) for group in groups])
         return frame.whole(KIND, choices, usage, made)
 
-    async def events(self, service: Service, body: TextCompletionBody, caller: Caller) -> AsyncGenerator[Event, None]:
+    async def events(self, service: Verbs, body: TextCompletionBody, caller: Caller) -> AsyncGenerator[Event, None]:
         frame = Frame(PREFIX, body, caller)
         echoes = [echo for echo in await _echoes(service, body, caller) for _ in range(body.tries)]
         writers = [ChoiceWriter(index, echo) for index, echo in enumerate(echoes)]
@@ -163,7 +162,7 @@ class TextCompletions(Endpoint[TextCompletionBody]):
 
 
 async def _chunks(
-    service: Service, body: TextCompletionBody, caller: Caller, echoes: Sequence[Echo | None]
+    service: Verbs, body: TextCompletionBody, caller: Caller, echoes: Sequence[Echo | None]
 ) -> AsyncGenerator[tuple[int, Chunk], None]:
     if body.only_echoes:
         for index, echo in enumerate(echoes):
@@ -176,7 +175,7 @@ async def _chunks(
             yield item
 
 
-async def _check(service: Service, requests: Sequence[GenerateRequest]) -> None:
+async def _check(service: Verbs, requests: Sequence[GenerateRequest]) -> None:
     """Of several prompts, a bad one is found before the answer to another begins a stream.
 
     Raises:
@@ -186,7 +185,7 @@ async def _check(service: Service, requests: Sequence[GenerateRequest]) -> None:
         await service.compute(PromptRequest(request.id, request.model, request, hold=request.hold))
 
 
-async def _echoes(service: Service, body: TextCompletionBody, caller: Caller) -> Sequence[Echo | None]:
+async def _echoes(service: Verbs, body: TextCompletionBody, caller: Caller) -> Sequence[Echo | None]:
     if not body.echo:
         return [None] * len(body.prompts())
     reader = EchoReader(service, body.model, caller.request_id, caller.holding(body.keep_alive))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jupyter_uml.errors import InvalidRequest
-from jupyter_uml.service import Service
+from jupyter_uml.protocol.endpoint import Verbs
 from jupyter_uml.types import Hold, ScoreRequest, Tokenized, TokenizeRequest, TokenLogprob
 
 Prompt = str | tuple[int, ...]
@@ -25,7 +25,7 @@ class Echo:
 class EchoReader:
     """Reads back the prompts of one request."""
 
-    def __init__(self, service: Service, model: str, request_id: str, hold: Hold) -> None:
+    def __init__(self, service: Verbs, model: str, request_id: str, hold: Hold) -> None:
         self._service, self._model, self._id, self._hold = service, model, request_id, hold
 
     async def read(self, prompt: Prompt, top: int | None) -> Echo:

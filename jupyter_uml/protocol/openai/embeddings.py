@@ -10,8 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from jupyter_uml.protocol.body import ModelBody
-from jupyter_uml.protocol.endpoint import Caller, Endpoint
-from jupyter_uml.service import Service
+from jupyter_uml.protocol.endpoint import Caller, Endpoint, Verbs
 from jupyter_uml.types import MAX_INPUTS, EmbedRequest
 
 MAX_TOKENS = 1 << 20  # of one text that comes as tokens
@@ -50,7 +49,7 @@ class Embeddings(Endpoint[EmbeddingsBody]):
     summary = "Turn texts into vectors that are near each other where the texts mean the same (OpenAI's embeddings)."
     body = EmbeddingsBody
 
-    async def whole(self, service: Service, body: EmbeddingsBody, caller: Caller) -> dict[str, Any]:
+    async def whole(self, service: Verbs, body: EmbeddingsBody, caller: Caller) -> dict[str, Any]:
         rows = await service.compute(body.to_native(caller))
         encode = _base64 if body.encoding_format == "base64" else _floats
         data = [

@@ -7,10 +7,10 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from jupyter_uml import __version__
-from jupyter_uml.service import Service
+from jupyter_uml.protocol.endpoint import Verbs
 
 
-async def fingerprint(service: Service, model: str) -> str:
+async def fingerprint(service: Verbs, model: str) -> str:
     """Of a loaded model's file, its settings and the engine's build: where it differs, the same seed may, too."""
     status = await service.model(model)
     parts = (status.id, status.size_bytes, status.info and status.info.sha256, status.settings, __version__, _engine())

@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from jupyter_uml.protocol.answers import Reply
-from jupyter_uml.protocol.endpoint import Caller, Event
+from jupyter_uml.protocol.endpoint import Caller, Event, Verbs
 from jupyter_uml.protocol.openai.completion_body import CompletionBody
 from jupyter_uml.protocol.openai.fingerprint import fingerprint
 from jupyter_uml.protocol.openai.usage import overall, timings_body, usage_body
-from jupyter_uml.service import Service
 from jupyter_uml.types import Chunk, Timings, Usage
 
 
@@ -26,7 +25,7 @@ class Frame:
             "model": body.model,
         }
 
-    async def identify(self, service: Service) -> None:
+    async def identify(self, service: Verbs) -> None:
         """Say what the answer comes from. The model must be loaded, as it is when the first chunk has come."""
         self._head["system_fingerprint"] = await fingerprint(service, self._body.model)
         if self._body.seed is not None:

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import orjson
 
 from jupyter_uml.errors import InvalidRequest, PreviousResponseNotFound, ResponseNotFound, UmlError
-from jupyter_uml.protocol.endpoint import Caller, Endpoint, Event
+from jupyter_uml.protocol.endpoint import Caller, Endpoint, Event, Verbs
 from jupyter_uml.protocol.images import ImageReader
 from jupyter_uml.protocol.responses.body import ResponsesRequest
 from jupyter_uml.protocol.responses.echo import echo
@@ -48,13 +48,13 @@ class ResponsesEndpoint(Endpoint[ResponsesRequest]):
     def __init__(self) -> None:
         self._stores: WeakKeyDictionary[Service, ResponseStore] = WeakKeyDictionary()
 
-    def store(self, service: Service) -> ResponseStore:
-        return self._stores.setdefault(service, ResponseStore())
+    def store(self, service: Verbs) -> ResponseStore:
+        return self._stores.setdefault(service.origin, ResponseStore())
 
     def streams(self, body: ResponsesRequest) -> bool:
         return bool(body.stream)
 
-    async def whole(self, service: Service, body: ResponsesRequest, caller: Caller) -> dict[str, Any]:
+    async def whole(self, service: Verbs, body: ResponsesRequest, caller: Caller) -> dict[str, Any]:
         turn = self.begin(service, body, caller)
         async with aclosing(service.generate(turn.request)) as chunks:
             async for chunk in chunks:
@@ -62,7 +62,7 @@ class ResponsesEndpoint(Endpoint[ResponsesRequest]):
         self._keep(service, body, caller, turn)
         return turn.writer.response
 
-    async def events(self, service: Service, body: ResponsesRequest, caller: Caller) -> AsyncGenerator[Event, None]:
+    async def events(self, service: Verbs, body: ResponsesRequest, caller: Caller) -> AsyncGenerator[Event, None]:
         turn, numbers = self.begin(service, body, caller), count()
         writer, started = turn.writer, False
 
@@ -93,7 +93,7 @@ class ResponsesEndpoint(Endpoint[ResponsesRequest]):
 
     # --- what is kept ---
 
-    def retrieve(self, service: Service, principal: str, response_id: str) -> Body:
+    def retrieve(self, service: Verbs, principal: str, response_id: str) -> Body:
         """A kept answer.
 
         Raises:
@@ -102,7 +102,7 @@ class ResponsesEndpoint(Endpoint[ResponsesRequest]):
         body: Body = orjson.loads(self.store(service).get(principal, response_id).body)
         return body
 
-    def delete(self, service: Service, principal: str, response_id: str) -> dict[str, Any]:
+    def delete(self, service: Verbs, principal: str, response_id: str) -> dict[str, Any]:
         """
         Raises:
             ResponseNotFound: there is none.
@@ -110,7 +110,7 @@ class ResponsesEndpoint(Endpoint[ResponsesRequest]):
         self.store(service).delete(principal, response_id)
         return {"id": response_id, "object": "response", "deleted": True}
 
-    def input_items(self, service: Service, principal: str, response_id: str) -> list[Body]:
+    def input_items(self, service: Verbs, principal: str, response_id: str) -> list[Body]:
         """What the model was given, from the beginning of the conversation; without the instructions.
 
         Raises:
@@ -122,7 +122,7 @@ class ResponsesEndpoint(Endpoint[ResponsesRequest]):
 
     # --- a turn ---
 
-    def begin(self, service: Service, body: ResponsesRequest, caller: Caller) -> Turn:
+    def begin(self, service: Verbs, body: ResponsesRequest, caller: Caller) -> Turn:
         """What the request asks for, together with what it refers to.
 
         Raises:
@@ -169,7 +169,7 @@ class ResponsesEndpoint(Endpoint[ResponsesRequest]):
                 return read_kept([row])[0]
         raise InvalidRequest(f"No item {item.id!r} is kept. Send the item itself.", param=f"input.{place}.id")
 
-    def _keep(self, service: Service, body: ResponsesRequest, caller: Caller, turn: Turn) -> None:
+    def _keep(self, service: Verbs, body: ResponsesRequest, caller: Caller, turn: Turn) -> None:
         if body.store is False:
             return
         response = turn.writer.response

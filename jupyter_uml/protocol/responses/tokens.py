@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_uml.errors import InvalidRequest, UmlError
-from jupyter_uml.protocol.endpoint import Caller, Endpoint
+from jupyter_uml.protocol.endpoint import Caller, Endpoint, Verbs
 from jupyter_uml.protocol.responses.body import ResponsesRequest
 from jupyter_uml.protocol.responses.endpoint import RESPONSES
 from jupyter_uml.protocol.responses.errors import error_fields
-from jupyter_uml.service import Service
 from jupyter_uml.types import PromptRequest
 
 
@@ -18,7 +17,7 @@ class InputTokens(Endpoint[ResponsesRequest]):
     summary = "The number of tokens of a response's prompt. Takes the body of v1/responses and generates nothing."
     body = ResponsesRequest
 
-    async def whole(self, service: Service, body: ResponsesRequest, caller: Caller) -> dict[str, Any]:
+    async def whole(self, service: Verbs, body: ResponsesRequest, caller: Caller) -> dict[str, Any]:
         if body.stream:
             raise InvalidRequest("stream: a number is not streamed.", param="stream")
         request = RESPONSES.begin(service, body, caller).request
