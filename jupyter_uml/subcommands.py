@@ -8,6 +8,9 @@ SUBCOMMANDS = {
     "unload": ("jupyter_uml.commands.unload.UnloadApp", "Give a model's memory back."),
     "estimate": ("jupyter_uml.commands.estimate.EstimateApp", "Say whether a model fits, and with what settings."),
     "pull": ("jupyter_uml.commands.pull.PullApp", "Bring a model from Hugging Face's hub."),
+    "profiles": ("jupyter_uml.commands.profiles.ProfilesApp", "List the models with settings of their own."),
+    "keys": ("jupyter_uml.commands.keys.KeysApp", "API keys: create, list, expire, revoke."),
+    "usage": ("jupyter_uml.commands.usage.UsageApp", "Say what was used, by key, model and day."),
     "bench": ("jupyter_uml.commands.bench.BenchApp", "Measure how fast a model computes, for its next load."),
     "doctor": ("jupyter_uml.commands.doctor.DoctorApp", "Say what this machine can run and what is wrong with it."),
 }

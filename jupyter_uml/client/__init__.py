@@ -6,24 +6,30 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_uml.client.client import AsyncUniversalClient, UniversalClient
 from jupyter_uml.client.discover import Server
+from jupyter_uml.client.keys import ApiKey, NewKey, UsageTotal
 from jupyter_uml.client.openai_client import OpenAICompatibleClient
 from jupyter_uml.client.pulls import PullProgress
 from jupyter_uml.client.stream import Answer, AsyncStream, Stream
 from jupyter_uml.client.transport import Transport
+from jupyter_uml.types import ModelProfile
 
 if TYPE_CHECKING:
     from jupyter_uml.client.tools import call_tools, function_tool
 
 __all__ = [
     "Answer",
+    "ApiKey",
     "AsyncStream",
     "AsyncUniversalClient",
+    "ModelProfile",
+    "NewKey",
     "OpenAICompatibleClient",
     "PullProgress",
     "Server",
     "Stream",
     "Transport",
     "UniversalClient",
+    "UsageTotal",
     "call_tools",
     "function_tool",
 ]

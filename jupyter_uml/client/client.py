@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
+from jupyter_uml.client.administration import Administration, AsyncAdministration, share_docstrings
 from jupyter_uml.client.arguments import (
     Choice,
     Conversation,
@@ -23,6 +24,7 @@ from jupyter_uml.client.arguments import (
 )
 from jupyter_uml.client.discover import Server, discover, own_kernel_id
 from jupyter_uml.client.loop_thread import LoopThread
+from jupyter_uml.client.profiles import AsyncProfiles, Profiles
 from jupyter_uml.client.pulls import PullProgress
 from jupyter_uml.client.stream import Answer, AsyncStream, Stream
 from jupyter_uml.client.transport import Transport
@@ -36,7 +38,7 @@ DEMO = "demo"
 MAX_NAMES = 8  # in an error
 
 
-class AsyncUniversalClient:
+class AsyncUniversalClient(AsyncProfiles, AsyncAdministration):
     """Loads models and asks them.
 
     Without arguments it finds the Jupyter server that it runs under, and where there is none it runs the models in
@@ -253,7 +255,7 @@ class AsyncUniversalClient:
         await self.aclose()
 
 
-class UniversalClient:
+class UniversalClient(Profiles, Administration):
     """`AsyncUniversalClient` for synchronous code, notebooks included: the same methods, each waits for its result.
 
     `aio` is the asynchronous client underneath; it belongs to the event loop of `background`.
@@ -262,7 +264,7 @@ class UniversalClient:
     def __init__(
         self, url: str | None = None, api_key: str | None = None, *, transport: Transport | None = None
     ) -> None:
-        self.aio = AsyncUniversalClient(url, api_key, transport=transport)
+        self.aio: AsyncUniversalClient = AsyncUniversalClient(url, api_key, transport=transport)
         self._thread: LoopThread | None = None
         self._lock = threading.Lock()
 
@@ -410,11 +412,4 @@ def _new_id() -> str:
     return uuid.uuid4().hex
 
 
-def _share_docstrings() -> None:
-    for name, method in vars(UniversalClient).items():
-        source = getattr(AsyncUniversalClient, name, None)
-        if not name.startswith("_") and source is not None and not method.__doc__:
-            method.__doc__ = source.__doc__
-
-
-_share_docstrings()
+share_docstrings(UniversalClient, AsyncUniversalClient)

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx2
 
 from jupyter_uml.client.http_errors import error_of, parsed
+from jupyter_uml.client.keys import ApiKey, NewKey, UsageTotal
 from jupyter_uml.client.pulls import PullProgress, PullReader
 from jupyter_uml.client.request_body import request_body, request_path
 from jupyter_uml.client.retry import RetryPolicy, with_retries
@@ -18,7 +19,17 @@ from jupyter_uml.client.sse import ServerEvent, SSEDecoder
 from jupyter_uml.client.transport import HOLD, KERNEL_HEADER
 from jupyter_uml.client.wire import ChunkAssembler
 from jupyter_uml.errors import AuthenticationFailed, ConnectionFailed, InvalidRequest, StreamInterrupted
-from jupyter_uml.types import Chunk, GenerateRequest, Hold, LoadSettings, MemoryEstimate, ModelStatus, Sample, Speed
+from jupyter_uml.types import (
+    Chunk,
+    GenerateRequest,
+    Hold,
+    LoadSettings,
+    MemoryEstimate,
+    ModelProfile,
+    ModelStatus,
+    Sample,
+    Speed,
+)
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0  # of calls that the server answers at once
@@ -115,6 +126,30 @@ class HTTPTransport:
                     return
         raise StreamInterrupted(_CUT)
 
+    async def profiles(self) -> list[ModelProfile]:
+        return [ModelProfile.from_row(row) for row in (await self._json("GET", "profiles"))["profiles"]]
+
+    async def save_profile(self, name: str, table: dict[str, Any]) -> ModelProfile:
+        return ModelProfile.from_row(await self._json("PUT", f"profiles/{quote(name, safe='')}", table))
+
+    async def delete_profile(self, name: str) -> ModelProfile:
+        return ModelProfile.from_row(await self._json("DELETE", f"profiles/{quote(name, safe='')}", idempotent=False))
+
+    async def keys(self) -> list[ApiKey]:
+        return [ApiKey.from_row(row) for row in (await self._json("GET", "keys"))["keys"]]
+
+    async def create_key(self, asked: dict[str, Any]) -> NewKey:
+        return NewKey.from_row(await self._json("POST", "keys", asked, idempotent=False))
+
+    async def expire_key(self, key_id: str, expires_in: float | str | None) -> ApiKey:
+        return ApiKey.from_row(await self._json("POST", f"keys/{quote(key_id, safe='')}", {"expires_in": expires_in}))
+
+    async def revoke_key(self, key_id: str) -> ApiKey:
+        return ApiKey.from_row(await self._json("DELETE", f"keys/{quote(key_id, safe='')}"))
+
+    async def usage(self, query: dict[str, str]) -> list[UsageTotal]:
+        return [UsageTotal.from_row(row) for row in (await self._json("GET", f"usage?{urlencode(query)}"))["usage"]]
+
     async def aclose(self) -> None:
         if self._http is not None:
             await self._http.aclose()
@@ -132,7 +167,9 @@ class HTTPTransport:
             )
         return self._http
 
-    async def _json(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    async def _json(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, idempotent: bool = True
+    ) -> dict[str, Any]:
         read = READ_SECONDS if method == "GET" else None
 
         async def call() -> dict[str, Any]:
@@ -144,7 +181,7 @@ class HTTPTransport:
             finally:
                 await response.aclose()
 
-        return await with_retries(call, idempotent=True, policy=self._retry)
+        return await with_retries(call, idempotent=idempotent, policy=self._retry)
 
     async def _send(
         self, method: str, path: str, body: dict[str, Any] | None, read: float | None = None

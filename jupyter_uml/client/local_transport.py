@@ -14,22 +14,38 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from jupyter_uml.client.keys import ApiKey, NewKey, UsageTotal
 from jupyter_uml.client.loop_thread import CANCEL_SECONDS, LoopThread
 from jupyter_uml.client.pulls import PullProgress
 from jupyter_uml.client.transport import HOLD
-from jupyter_uml.types import Chunk, GenerateRequest, Hold, LoadSettings, MemoryEstimate, ModelStatus, Sample, Speed
+from jupyter_uml.types import (
+    Chunk,
+    GenerateRequest,
+    Hold,
+    LoadSettings,
+    MemoryEstimate,
+    ModelProfile,
+    ModelStatus,
+    Sample,
+    Speed,
+)
 
 if TYPE_CHECKING:
+    from jupyter_uml.client.local_records import LocalRecords
     from jupyter_uml.service import Service
 
 T = TypeVar("T")
 
 
 class LocalTransport:
-    """With a `service` of the caller's, that one is used, on the caller's loop, and left open at the end."""
+    """With a `service` of the caller's, that one is used, on the caller's loop, and left open at the end.
 
-    def __init__(self, service: Service | None = None) -> None:
+    `records`: where keys and usage are; None: where this user's servers have them.
+    """
+
+    def __init__(self, service: Service | None = None, records: LocalRecords | None = None) -> None:
         self._given = service
+        self._given_records = records
         self._room: _Room | None = None
 
     async def health(self) -> dict[str, Any]:
@@ -76,6 +92,30 @@ class LocalTransport:
     def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         return self._iterate(lambda service: service.generate(request))
 
+    async def profiles(self) -> list[ModelProfile]:
+        return await self._call(lambda service: service.profiles())
+
+    async def save_profile(self, name: str, table: dict[str, Any]) -> ModelProfile:
+        return await self._call(lambda service: service.save_profile(name, table))
+
+    async def delete_profile(self, name: str) -> ModelProfile:
+        return await self._call(lambda service: service.delete_profile(name))
+
+    async def keys(self) -> list[ApiKey]:
+        return await self._records.keys()
+
+    async def create_key(self, asked: dict[str, Any]) -> NewKey:
+        return await self._records.create_key(asked)
+
+    async def expire_key(self, key_id: str, expires_in: float | str | None) -> ApiKey:
+        return await self._records.expire_key(key_id, expires_in)
+
+    async def revoke_key(self, key_id: str) -> ApiKey:
+        return await self._records.revoke_key(key_id)
+
+    async def usage(self, query: dict[str, str]) -> list[UsageTotal]:
+        return await self._records.usage(query)
+
     def service(self) -> Service:
         """What answers, for callers on the loop that it lives on: the caller's own, else the shared loop thread's."""
         return self._given or self._enter().service()
@@ -84,6 +124,12 @@ class LocalTransport:
         room, self._room = self._room, None
         if room is not None:
             await room.leave()
+
+    @property
+    def _records(self) -> LocalRecords:
+        from jupyter_uml.client.local_records import LocalRecords
+
+        return self._given_records or LocalRecords()
 
     def _enter(self) -> _Room:
         if self._room is None:

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any, Protocol
 
+from jupyter_uml.client.keys import ApiKey, NewKey, UsageTotal
 from jupyter_uml.client.pulls import PullProgress
-from jupyter_uml.types import Chunk, GenerateRequest, Hold, LoadSettings, MemoryEstimate, ModelStatus, Sample, Speed
+from jupyter_uml.types import (
+    Chunk,
+    GenerateRequest,
+    Hold,
+    LoadSettings,
+    MemoryEstimate,
+    ModelProfile,
+    ModelStatus,
+    Sample,
+    Speed,
+)
 
 HOLD = Hold()  # as configured
 KERNEL_HEADER = "X-Jupyter-Kernel"  # whose notebook asks: models that it uses stay loaded while it lives
@@ -51,6 +62,28 @@ class Transport(Protocol):
 
     def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
         """The answer in pieces; closing the generator stops the engine."""
+        ...
+
+    async def profiles(self) -> list[ModelProfile]: ...
+
+    async def save_profile(self, name: str, table: dict[str, Any]) -> ModelProfile:
+        """`table`: as `PUT profiles/{name}` takes it."""
+        ...
+
+    async def delete_profile(self, name: str) -> ModelProfile: ...
+
+    async def keys(self) -> list[ApiKey]: ...
+
+    async def create_key(self, asked: dict[str, Any]) -> NewKey:
+        """`asked`: as `POST keys` takes it."""
+        ...
+
+    async def expire_key(self, key_id: str, expires_in: float | str | None) -> ApiKey: ...
+
+    async def revoke_key(self, key_id: str) -> ApiKey: ...
+
+    async def usage(self, query: dict[str, str]) -> list[UsageTotal]:
+        """`query`: as `GET usage` takes it."""
         ...
 
     async def aclose(self) -> None: ...

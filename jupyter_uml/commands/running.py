@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from jupyter_core.paths import jupyter_runtime_dir
@@ -65,8 +66,19 @@ def _named(url: str, environ: Mapping[str, str], runtime_dir: Path) -> Server:
     """With the key of the environment, or the token of this user's own server at that address. Keys are no arguments:
     everybody on the machine can read those."""
     address = base_url(url)
-    own = (row.api_key for row in running_servers(runtime_dir) if _comparable(row.url) == _comparable(address))
-    return Server(address, environ.get("JUPYTER_UML_KEY") or next(own, None), "--url")
+    return Server(address, environ.get("JUPYTER_UML_KEY") or _own_token(address, runtime_dir), "--url")
+
+
+def as_owner(server: Server, runtime_dir: Path | None = None) -> Server:
+    """The same with its token where it is a server of this user: the key of a kernel, which terminals of JupyterLab
+    inherit, does not do for all that its owner may."""
+    token = _own_token(server.url, runtime_dir or Path(jupyter_runtime_dir()))
+    return replace(server, api_key=token) if token else server
+
+
+def _own_token(url: str, runtime_dir: Path) -> str | None:
+    own = (row.api_key for row in running_servers(runtime_dir) if _comparable(row.url) == _comparable(url))
+    return next(own, None)
 
 
 def _root(url: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from traitlets import Enum, Int, Unicode
 
 from jupyter_uml.client import AsyncUniversalClient
+from jupyter_uml.client.discover import Server
 from jupyter_uml.client.local_transport import LocalTransport
 from jupyter_uml.commands.command import JSON_FLAG, Command
 from jupyter_uml.commands.running import find_server
@@ -41,9 +42,9 @@ class ServerCommand(Command):
         Raises:
             ConnectionFailed: none runs.
         """
-        server = await find_server(self.url)
+        server = await self.server()
         if server is not None:
-            print(f"Server: {server.url}", file=sys.stderr)
+            self.tell(f"Server: {server.url}")
             async with AsyncUniversalClient(server.url, server.api_key) as client:
                 yield client
         elif or_here:
@@ -51,6 +52,14 @@ class ServerCommand(Command):
                 yield client
         else:
             raise ConnectionFailed(_NO_SERVER)
+
+    async def server(self) -> Server | None:
+        """The one to ask; None: none runs."""
+        return await find_server(self.url)
+
+    def tell(self, text: str) -> None:
+        """To the person who watches; programs read the standard output."""
+        print(text, file=sys.stderr)
 
     @asynccontextmanager
     async def _here(self) -> AsyncGenerator[AsyncUniversalClient, None]:

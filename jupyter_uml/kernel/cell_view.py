@@ -9,7 +9,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle, display
 
 from jupyter_uml.kernel import tables
-from jupyter_uml.kernel.render import Written, answer_html, answer_text, calls_text, escape
+from jupyter_uml.kernel.render import Written, answer_html, answer_text, calls_text, escape, visible
 
 _NOTE = f"{tables.QUIET};font-size:var(--jp-ui-font-size1,13px);margin-top:-.4em"
 
@@ -44,10 +44,10 @@ class NotebookView:
 
     def progress(self, text: str, fraction: float | None = None, heading: str = "") -> None:
         head = f"<div>{escape(heading)}</div>" if heading else ""
-        self._show(head + _progress_html(text, fraction), "\n".join(filter(None, (heading, text))))
+        self._show(head + _progress_html(text, fraction), visible("\n".join(filter(None, (heading, text)))))
 
     def line(self, text: str) -> None:
-        self._show(f"<div>{escape(text)}</div>", text)
+        self._show(f"<div>{escape(text)}</div>", visible(text))
 
     def answer(self, answer: Written, note: str = "", final: bool = False) -> int:
         body = f'<div style="overflow-wrap:anywhere">{answer_html(answer)}</div>'
@@ -78,27 +78,27 @@ class TerminalView:
             self.line(heading)
             self._heading = heading
         if sys.stdout.isatty():
-            self._write("\r\x1b[K" + text)
+            self._write("\r\x1b[K" + visible(text))
             self._overwrite = True
 
     def line(self, text: str) -> None:
         self._clear_line()
-        self._write(text + "\n")
+        self._write(visible(text) + "\n")
 
     def answer(self, answer: Written, note: str = "", final: bool = False) -> int:
         self._go_on("reasoning", answer.reasoning, dim=sys.stdout.isatty())
         self._go_on("text", answer.text)
         if final:
             self._go_on("calls", calls_text(answer))
-            self._write(f"\n[{note}]\n")
+            self._write(f"\n[{visible(note)}]\n")
         return 0
 
     def table(self, table: tables.Table) -> None:
-        self._write(tables.to_text(table) + "\n")
+        self._write(visible(tables.to_text(table)) + "\n")
 
     def _go_on(self, part: str, text: str, dim: bool = False) -> None:
         """Write what is new in a part of the answer."""
-        new = text[self._written.get(part, 0) :]
+        new = visible(text[self._written.get(part, 0) :])
         if not new:
             return
         self._clear_line()

@@ -16,7 +16,7 @@ from jupyter_uml.errors import InvalidRequest, UmlError
 from jupyter_uml.kernel import figures, tables
 from jupyter_uml.kernel.cell_view import CellView, view_for
 from jupyter_uml.kernel.follow import Pace, paced, watch_answer, watch_load
-from jupyter_uml.kernel.options import HELP, SETTINGS, parse_cell, parse_line
+from jupyter_uml.kernel.options import HELP, SAMPLING, SETTINGS, parse_cell, parse_line
 from jupyter_uml.kernel.quiet_error import UmlMagicError
 from jupyter_uml.kernel.session import announce_activity, shared_client
 from jupyter_uml.types import Message
@@ -55,6 +55,7 @@ class UmlMagics(Magics):
             "unpin": self._unpin,
             "unload": self._unload,
             "pull": self._pull,
+            "profile": self._profile,
         }
         verb = verbs.get(options.verb or "help")
         if verb is None:
@@ -151,6 +152,22 @@ class UmlMagics(Magics):
         row = self._client.unload(options.model, options.force)
         view.line(f"{row.id} is unloaded")
         announce_activity()
+
+    def _profile(self, view: CellView, options: argparse.Namespace) -> None:
+        if options.act == "save":
+            self._save_profile(view, options)
+        elif options.act == "delete":
+            view.line(f"The profile {self._client.delete_profile(options.name).name} is deleted.")
+        elif rows := self._client.profiles():
+            view.table(tables.profiles_table(rows))
+        else:
+            view.line('There is no profile yet. `%uml profile save NAME MODEL --system "…"` makes one.')
+
+    def _save_profile(self, view: CellView, options: argparse.Namespace) -> None:
+        sampling = {name: value for name in SAMPLING if (value := getattr(options, name)) is not None}
+        said = {"system_prompt": options.system, "sampling": sampling, **_settings(options, "pin", "keep_alive")}
+        saved = self._client.save_profile(options.name, options.model, **said)
+        view.line(f"{saved.id} is {saved.model} with settings of its own · `%%uml {saved.id}` asks it")
 
     def _ask(self, options: argparse.Namespace, question: str) -> None:
         if not question.strip():

@@ -12,7 +12,7 @@ from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.types import KvType
 from jupyter_uml.types.duration import keep_alive_seconds
 
-VERBS = ("models", "status", "help", "estimate", "load", "pin", "unpin", "unload", "pull")
+VERBS = ("models", "status", "help", "estimate", "load", "pin", "unpin", "unload", "pull", "profile")
 HELP = """\
 %uml models [WORD]           the models there are (with WORD in their names), and their state
                              [--all: however many, and why others cannot be loaded]
@@ -24,6 +24,10 @@ HELP = """\
                                        [--pin] [--keep-alive 10m: how long it stays without use; -1: for ever]
 %uml pin NAME                load one, and keep it loaded whatever happens; %uml unpin NAME ends that
 %uml unload NAME             give its memory back  [--force: end the answers under way]
+%uml profile                 the models with settings of their own, under a name
+%uml profile save NAME MODEL make one, or replace it  [the settings of load] [--system "…"] [--temperature X]
+                                       [--top-p X] [--top-k N] [--min-p X] [--max-tokens N] [--seed N]
+%uml profile delete NAME     delete one; its model stays
 
 %%uml [NAME]                 the rest of the cell is a question; the answer streams in below
                              [--system "…"] [--max-tokens N] [--temperature X] [--seed N] [--keep-alive 10m]
@@ -31,6 +35,7 @@ HELP = """\
 
 Without NAME, %%uml asks the model that was used last, or else the demo model. Interrupting the cell stops the answer.
 """
+SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed")
 SETTINGS = ("n_ctx", "n_parallel", "n_threads", "n_gpu_layers", "kv_type", "draft_model", "n_batch")
 
 
@@ -71,25 +76,43 @@ def _line_parser() -> _Parser:
     _add_settings(verbs.add_parser("estimate"))
     load = verbs.add_parser("load")
     _add_settings(load)
-    load.add_argument("--pin", action="store_true", default=None)
-    load.add_argument("--keep-alive", type=_keep_alive)
+    _add_stay(load)
     for name in ("pin", "unpin"):
         verbs.add_parser(name).add_argument("model", metavar="NAME")
     pull = verbs.add_parser("pull")
     pull.add_argument("model", metavar="OWNER/REPO[:QUANT]")
     pull.add_argument("--stop", action="store_true")
+    _add_profile(verbs.add_parser("profile"))
     unload = verbs.add_parser("unload")
     unload.add_argument("model", metavar="NAME")
     unload.add_argument("--force", action="store_true")
     return parser
 
 
-def _add_settings(parser: _Parser) -> None:
-    parser.add_argument("model", metavar="NAME")
+def _add_settings(parser: _Parser, metavar: str = "NAME") -> None:
+    parser.add_argument("model", metavar=metavar)
     for name in ("--n-ctx", "--n-parallel", "--n-threads", "--n-gpu-layers", "--n-batch"):
         parser.add_argument(name, type=_whole)
     parser.add_argument("--kv-type", choices=get_args(KvType))
     parser.add_argument("--draft-model", metavar="NAME")
+
+
+def _add_stay(parser: _Parser) -> None:
+    parser.add_argument("--pin", action="store_true", default=None)
+    parser.add_argument("--keep-alive", type=_keep_alive)
+
+
+def _add_profile(parser: _Parser) -> None:
+    acts = parser.add_subparsers(dest="act", metavar="save or delete", parser_class=_Parser)
+    acts.add_parser("delete").add_argument("name", metavar="NAME")
+    save = acts.add_parser("save")
+    save.add_argument("name", metavar="NAME")
+    _add_settings(save, "MODEL")
+    _add_stay(save)
+    save.add_argument("--system")
+    for name in SAMPLING:
+        kind = _whole if name in ("top_k", "max_tokens", "seed") else _number
+        save.add_argument(f"--{name.replace('_', '-')}", type=kind)
 
 
 def _cell_parser() -> _Parser:

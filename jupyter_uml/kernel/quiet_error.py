@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from jupyter_uml.kernel.render import visible
+
 
 class UmlMagicError(Exception):
     """What a person needs to know is in the message."""
 
     def _render_traceback_(self) -> list[str]:  # IPython asks for it
-        return [f"\x1b[1mjupyter_uml:\x1b[0m {self}"]
+        return [f"\x1b[1mjupyter_uml:\x1b[0m {visible(str(self))}"]

@@ -26,6 +26,14 @@ _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "th": {"style"}, "td": {
 _LINK = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
 _ALIGNMENT = re.compile(r"text-align:(?:left|right|center)")
 
+# What acts on a terminal, or turns round the text behind it, instead of being seen: it is made visible or left out.
+_VISIBLE: dict[int, int | None] = {
+    **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"},
+    0x7F: 0x2421,
+    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
+    **dict.fromkeys([ord("\r"), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], None),
+}
+
 _REASONING = "color:var(--jp-ui-font-color2,GrayText)"
 _REASONED = "border-left:2px solid var(--jp-border-color2,#e0e0e0);padding-left:.8em"
 
@@ -57,7 +65,7 @@ def answer_html(answer: Written) -> str:
 
 def answer_text(answer: Written) -> str:
     """The plain form, without the reasoning."""
-    return "\n".join(part for part in (answer.text, calls_text(answer)) if part)
+    return visible("\n".join(part for part in (answer.text, calls_text(answer)) if part))
 
 
 def calls_text(answer: Written) -> str:
@@ -69,7 +77,7 @@ def to_html(markdown: str) -> str:
     import nh3
 
     return nh3.clean(
-        _parser().render(markdown),
+        _parser().render(visible(markdown)),
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         attribute_filter=_attribute,
@@ -81,7 +89,12 @@ def to_html(markdown: str) -> str:
 
 def escape(text: str) -> str:
     """Text, for a place where HTML is expected."""
-    return html.escape(text, quote=True)
+    return html.escape(visible(text), quote=True)
+
+
+def visible(text: str) -> str:
+    """Text as it can be shown anywhere: control characters are seen and do nothing, and what is read comes in order."""
+    return text.translate(_VISIBLE)
 
 
 @functools.cache

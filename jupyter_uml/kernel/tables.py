@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 
 from jupyter_uml.kernel import figures
 from jupyter_uml.kernel.render import escape
-from jupyter_uml.types import MemoryEstimate, ModelStatus
+from jupyter_uml.types import MemoryEstimate, ModelProfile, ModelStatus
 
 QUIET = "color:var(--jp-ui-font-color2,GrayText)"
 GOOD, BUSY = "var(--jp-success-color1,#388e3c)", "var(--jp-brand-color1,#1976d2)"
@@ -20,6 +21,7 @@ _STATE_COLOURS = {
     "unloading": DOUBTFUL,
     "failed": BAD,
 }
+LONGEST_PROMPT = 80  # characters of a system prompt that are shown
 MOST_ROWS = 50
 KEPT_PROMPTS = "cache"  # is given up where memory is short, so it is not what a model needs
 _PARTS = {  # what they are called; some are shown as one
@@ -130,6 +132,29 @@ def status_table(rows: Sequence[ModelStatus], note: str = "") -> Table:
         Column("Speed", [figures.rate(row.tokens_per_second) for row in rows], numeric=True),
     ]
     return Table(columns, note)
+
+
+def profiles_table(rows: Sequence[ModelProfile]) -> Table:
+    columns = [
+        Column("Profile", [row.id for row in rows]),
+        Column("Model", [row.model for row in rows]),
+        *_unless_empty("Settings", [_listed(_asked(row)) for row in rows]),
+        *_unless_empty("Sampling", [_listed(row.sampling) for row in rows]),
+        *_unless_empty(
+            "System prompt", [shorten(row.system_prompt or "", LONGEST_PROMPT, placeholder=" …") for row in rows]
+        ),
+        *_unless_empty("Of no use", [row.reason or "" for row in rows]),
+    ]
+    return Table(columns)
+
+
+def _asked(row: ModelProfile) -> dict[str, object]:
+    stay = {"keep_alive": row.keep_alive, "pin": row.pin or None}
+    return {**row.settings.asked(), **{name: value for name, value in stay.items() if value is not None}}
+
+
+def _listed(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 def estimate_table(estimate: MemoryEstimate) -> Table:

@@ -153,3 +153,12 @@ def test_columns_keep_their_alignment() -> None:
 )
 def test_no_markdown_takes_forever(piece: str) -> None:
     to_html(piece * 5000)
+
+
+def test_control_characters_are_seen_and_turn_nothing_round() -> None:
+    text = "\x1b]0;title\x07\x1b[2J\x9b31m\x08\x7fa\r\nuser\u202etxt.exe\u2066\tb"
+    shown = "␛]0;title␇␛[2J\ufffd31m␈␡a\nusertxt.exe\tb"
+    assert render.visible(text) == shown
+    assert answer_text(Answer(text, "demo", "stop")) == shown
+    assert "\x1b" not in answer_html(Answer(text, "demo", "stop", tool_calls=(ToolCall("1", text, text),)))
+    assert render.visible("שלום، مرحبا 👩‍👧 e\u0301") == "שלום، مرحبا 👩‍👧 e\u0301"
