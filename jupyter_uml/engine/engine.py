@@ -352,7 +352,7 @@ class Engine:
     def _fail(self, sequence: Sequence, error: UmlError) -> Failure:
         sequence.computed = 0  # its cells are undefined
         self._remove(sequence)
-        return Failure(sequence.id, error)
+        return Failure(sequence.id, error.copy())  # without its traceback, which would hold all that was asked
 
     def _remove(self, sequence: Sequence) -> None:
         self._places.leave(sequence)

@@ -49,6 +49,8 @@ class Expectations:
         )
         self._marks = {tokens[0]: marker.encode() for marker, tokens in marks if len(tokens) == 1}
         own = {mark.decode() for token, mark in self._marks.items() if model.is_special(token)}
+        templates = f"{model.chat_template} {model.tools_template}"
+        own |= {tag for tag in model.tags if tag in templates}  # others, such as those of HTML, are just text
         self.controls = sorted({*model.controls, *own})  # what nobody but the template and the model may write
 
     def spell(self, token: int) -> bytes:

@@ -7,6 +7,7 @@ beyond is the request's fault.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
@@ -14,12 +15,16 @@ from typing import Any
 import numpy as np
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 
+from jupyter_uml.engine.joined_patterns import most_joined
 from jupyter_uml.engine.prefilter import Logits
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.types import Grammar
 
 MAX_GRAMMAR_BYTES = 1 << 17
 _MAX_DIVISOR = 10_000  # significant digits of a `multipleOf`: its automaton has that many states, 10 µs each
+# Patterns that one text has to match: each further one makes the work about twice as much, which no limit counts.
+_MAX_JOINED = 8
+_LITERAL = re.compile(r'"(?:\\.|[^"\\])*"|/(?:\\.|[^/\\])+/')  # of a Lark grammar
 _LIMITS = LLParserLimits(
     initial_lexer_fuel=200_000,
     step_lexer_fuel=200_000,  # about 15 ms
@@ -57,13 +62,14 @@ def compile_grammar(tokenizer: LLTokenizer, grammar: Grammar) -> LLMatcher:
 def _translated(grammar: Grammar) -> str:
     match grammar.kind:
         case "json_schema":
-            _check_divisors(grammar.source)
+            _check_work(grammar.source)
             return LLMatcher.grammar_from_json_schema(grammar.source, defaults=_COMPACT)  # type: ignore[arg-type]
         case "json_object":
             return LLMatcher.grammar_from_json_schema({"type": "object"}, defaults=_LOOSE)  # type: ignore[arg-type]
         case "regex":
             return LLMatcher.grammar_from_regex(grammar.source)
         case "lark":
+            _check_joined(_LITERAL.sub("", grammar.source).count("&") + 1)
             return LLMatcher.grammar_from_lark(grammar.source)
 
 
@@ -74,14 +80,21 @@ def check_schema(source: str, param: str) -> None:
         InvalidRequest: it asks for too much.
     """
     try:
-        _check_divisors(source)
+        _check_work(source)
     except (ValueError, RecursionError, ArithmeticError) as error:
         raise _refused(Grammar("json_schema", param=param), str(error)) from None
 
 
-def _check_divisors(source: str) -> None:
-    if any(divisor > _MAX_DIVISOR for divisor in _divisors(json.loads(source, parse_float=Decimal))):
+def _check_work(source: str) -> None:
+    schema = json.loads(source, parse_float=Decimal)
+    if any(divisor > _MAX_DIVISOR for divisor in _divisors(schema)):
         raise ValueError(f"multipleOf has more than {len(str(_MAX_DIVISOR)) - 1} significant digits")
+    _check_joined(most_joined(schema))
+
+
+def _check_joined(patterns: int) -> None:
+    if patterns > _MAX_JOINED:
+        raise ValueError(f"one text must match more than {_MAX_JOINED} patterns")
 
 
 def _divisors(schema: Any) -> Iterator[int]:

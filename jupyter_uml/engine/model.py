@@ -125,7 +125,15 @@ class Model:
     @cached_property
     def controls(self) -> list[str]:
         """Texts of the control tokens. One of a single character could not be told from that character."""
-        kinds = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
+        return self._texts(llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN)
+
+    @cached_property
+    def tags(self) -> list[str]:
+        """Texts of the tags that the file declares: read as one token wherever they stand, and seen in answers."""
+        texts = self._texts(llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED)
+        return [text for text in texts if text.startswith("<") and text.endswith(">")]
+
+    def _texts(self, kinds: int) -> list[str]:
         numbers = range(self.n_vocab)
         texts = {self.token_text(n) for n in numbers if llama_cpp.llama_vocab_get_attr(self.vocab, n) & kinds}
         return sorted(text for text in texts if len(text) > 1)

@@ -95,6 +95,6 @@ def _advance(lane: Lane) -> Finished | None:
     except StopIteration as end:
         result = end.value
     except UmlError as error:
-        result = error
+        result = error.copy()  # without its traceback, which would hold all that was asked
     lane.popleft()
     return Finished(request_id, result)
