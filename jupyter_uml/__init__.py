@@ -4,12 +4,14 @@ The way of a request, here of a `%%uml` cell:
 
 1. `kernel/magics.py` takes the cell and calls the client; `client/client.py` finds the server (`client/discover.py`)
    and sends the request (`client/transport.py`). An `openai` program or the sidebar sends the same bytes.
-2. `server/base.py` is the gate: who asks, may they, is the body sound. `server/endpoint.py` is the route of every
-   protocol; `protocol/` says what the protocols mean: `openai/chat.py`, for instance, turns OpenAI's fields into a
-   `GenerateRequest` (`types/`).
+2. `server/base.py` is the gate: who asks (`server/credentials.py`), may they, is the body sound. `server/endpoint.py`
+   is the route of every protocol. It enters by `server/gate.py`, which holds keys, limits, usage and audit (`access/`);
+   `server/passage.py` is one request's way through, and what is recorded of it. `protocol/` says what the protocols
+   mean: `openai/chat.py`, for instance, turns OpenAI's fields into a `GenerateRequest` (`types/`).
 3. `service.py` is the product without HTTP. It asks `loader/loader.py` for the use of the model's engine, which is
    started just in time, once for all who ask: `loader/catalog/` knows the file, `loader/memory/` what it will take,
-   `loader/lifecycle/` who makes room for it and how long it stays.
+   `loader/lifecycle/` who makes room for it and how long it stays. Before a busy engine all wait their turn
+   (`access/turns.py`), so that nobody's batch stands before everybody else.
 4. `loader/handle.py` sends the request through `loader/process.py` to the model's worker process, in the messages of
    `ipc.py`.
 5. `worker.py` hands it to `engine/engine.py`, which builds the prompt (`engine/prompt.py`, with the chat template of

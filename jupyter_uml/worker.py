@@ -234,7 +234,7 @@ def _told(request_id: str, work: Callable[[], list[Output]]) -> list[Output]:
     try:
         return work()
     except UmlError as error:
-        return [Failure(request_id, error)]
+        return [Failure(request_id, error.copy())]  # without its traceback, which would hold all that was asked
     except Exception:  # a fault of ours in one request must not end all the others
         traceback.print_exc()
         return [Failure(request_id, EngineError("The request could not be prepared. The log says why."))]

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import signal
+import ssl
 import struct
 import subprocess
 import sys
@@ -23,6 +24,7 @@ import pytest
 from jupyter_uml.demo import demo_model_path
 
 START_SECONDS = 60.0
+TLS = ssl.create_default_context()  # made once: httpx reads all certificates for each request otherwise
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -58,7 +60,9 @@ class Server:
     def request(self, method: str, path: str, body: Any = None, **kwargs: Any) -> httpx2.Response:
         headers = {**self.auth, **kwargs.pop("headers", {})}
         content = kwargs.pop("content", None if body is None else json.dumps(body).encode())
-        return httpx2.request(method, f"{self.url}/{path}", content=content, headers=headers, timeout=60, **kwargs)
+        return httpx2.request(
+            method, f"{self.url}/{path}", content=content, headers=headers, timeout=60, verify=TLS, **kwargs
+        )
 
     def get(self, path: str, **kwargs: Any) -> httpx2.Response:
         return self.request("GET", path, **kwargs)

@@ -33,6 +33,11 @@ MAX_UNREAD = 1 << 14  # chunks of an answer; whoever leaves more waiting has sto
 
 R = TypeVar("R")
 OnDeath = Callable[[str], None]  # is told why the worker ended and the end of its log, as far as that may be shown
+OnEnd = Callable[[], None]
+
+
+def _nobody() -> None:
+    """Who need not be told."""
 
 
 class EngineHandle(Protocol):
@@ -60,8 +65,9 @@ class EngineHandle(Protocol):
     @property
     def tokens_per_second(self) -> float | None: ...
 
-    def submit(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        """The answer's chunks; the last has a `finish_reason`. Closing the generator aborts the request.
+    def submit(self, request: GenerateRequest, on_end: OnEnd = _nobody) -> AsyncGenerator[Chunk, None]:
+        """The answer's chunks; the last has a `finish_reason`. Closing the generator aborts the request. `on_end`: told
+        when the engine has done its work, however much of it is still to be read.
 
         Raises:
             UmlError: the request failed; no chunk follows.
@@ -94,6 +100,7 @@ class _Pending:
     """A request that has not ended. `waits`: for its first token."""
 
     waits: bool
+    on_end: OnEnd = _nobody
     began: float = field(default_factory=time.monotonic)
     queue: asyncio.Queue[Chunk | SideResult | UmlError] = field(default_factory=asyncio.Queue)
 
@@ -155,8 +162,8 @@ class WorkerEngine:
     def tokens_per_second(self) -> float | None:
         return self._throughput.per_second()
 
-    async def submit(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        async with aclosing(self._items(request)) as items:
+    async def submit(self, request: GenerateRequest, on_end: OnEnd = _nobody) -> AsyncGenerator[Chunk, None]:
+        async with aclosing(self._items(request, on_end)) as items:
             async for item in items:
                 assert isinstance(item, Chunk)
                 yield replace(item, request_id=request.id)
@@ -168,23 +175,26 @@ class WorkerEngine:
                 return cast(R, replace(item, request_id=request.id))
         raise AssertionError("every request ends with a result or an error")
 
-    async def _items(self, request: GenerateRequest | SideRequest[Any]) -> AsyncGenerator[Chunk | SideResult, None]:
+    async def _items(
+        self, request: GenerateRequest | SideRequest[Any], on_end: OnEnd = _nobody
+    ) -> AsyncGenerator[Chunk | SideResult, None]:
         if self._dead:
             raise _died()
         if len(self._pending) >= MAX_REQUESTS:
             raise Overloaded(f"{request.model} has {MAX_REQUESTS} requests waiting.", retry_after=2)
         number = str(next(self._numbers))
         frame = ipc.encode_request(replace(request, id=number))
-        pending = self._pending[number] = _Pending(waits=isinstance(request, GenerateRequest))
+        pending = self._pending[number] = _Pending(isinstance(request, GenerateRequest), on_end)
         self._idle.clear()
         ended = False
         try:
             self._process.post_frame(frame)
+            del frame  # may be megabytes
             while not ended:
                 item = await pending.queue.get()
                 ended = not isinstance(item, Chunk) or item.finish_reason is not None
                 if isinstance(item, UmlError):
-                    raise item
+                    raise item.copy()  # which nothing here refers to: its traceback would hold all that was asked
                 yield item
         finally:
             if self._pending.pop(number, None) is not None:
@@ -207,6 +217,7 @@ class WorkerEngine:
         """End every request that is running or queued with this error, however late its reader notices."""
         for number, pending in self._pending.items():
             pending.queue.put_nowait(error.copy())
+            pending.on_end()
             self._process.post(ipc.Abort(number))
         self.counters.requests["failed"] += len(self._pending)
         self._pending.clear()
@@ -260,12 +271,14 @@ class WorkerEngine:
             if pending := self._pending.get(failed.request_id):
                 self.counters.requests["failed"] += 1
                 pending.queue.put_nowait(UmlError.from_dict(failed.error))
+                pending.on_end()
 
     def _count(self, pending: _Pending, chunk: Chunk) -> None:
         if pending.waits and chunk.tokens:
             pending.waits = False
             self.counters.began_to_answer(time.monotonic() - pending.began)
         if chunk.finish_reason is not None:
+            pending.on_end()
             self.counters.answered(chunk)
             if chunk.usage is not None:
                 self.longest = max(self.longest, chunk.usage.prompt_tokens - chunk.usage.cached_tokens)
@@ -278,7 +291,9 @@ class WorkerEngine:
     def _give_up(self, number: str) -> None:
         """End a request whose chunks pile up: an answer may be longer than memory is large."""
         error = GenerationAborted("The answer was not read for too long, and has been ended.")
-        self._pending.pop(number).queue.put_nowait(error)
+        pending = self._pending.pop(number)
+        pending.queue.put_nowait(error)
+        pending.on_end()
         self.counters.requests["failed"] += 1
         self._process.post(ipc.Abort(number))
         if not self._pending:

@@ -17,6 +17,7 @@ from jupyter_uml.errors import (
 )
 from jupyter_uml.loader.catalog.catalog import Catalog
 from jupyter_uml.loader.catalog.entry import CatalogEntry
+from jupyter_uml.loader.checksums import Checksums
 from jupyter_uml.loader.handle import EngineHandle
 from jupyter_uml.loader.health import HealthMonitor
 from jupyter_uml.loader.lifecycle.departures import Departures
@@ -53,6 +54,7 @@ class UniversalLoader:
         *,
         planner: Planner | None = None,
         monitor: HealthMonitor | None = None,
+        checksums: Checksums | None = None,
         keep_alive: float = KEEP_ALIVE,
         queue_seconds: float = QUEUE_SECONDS,
     ) -> None:
@@ -62,6 +64,7 @@ class UniversalLoader:
         self.catalog = catalog or Catalog()
         self.planner = planner or Planner(self.catalog, cache)
         self.monitor = monitor or HealthMonitor()
+        self._checksums = checksums or Checksums(self.catalog)
         self._models = Roster(self.catalog, keep_alive)
         self._departures = Departures(self.monitor, self._changed)
         self._line = Line(self.planner, self._models, self._departures.evict)
@@ -192,6 +195,7 @@ class UniversalLoader:
         stopping = GenerationAborted("The server is stopping.")
         ends = (self._departures.end_all(managed, stopping) for managed in self._models)
         await asyncio.gather(*ends, return_exceptions=True)
+        await self._checksums.close()
         await self.monitor.close()
         await self.planner.close()
         await self.catalog.close()
@@ -257,6 +261,7 @@ class UniversalLoader:
 
     def _ended_use(self, managed: Managed, hold: Hold) -> None:
         managed.holds.ended(hold, time.monotonic())
+        self._checksums.want(managed.entry)
         if not managed.in_use:
             self._changed()
 

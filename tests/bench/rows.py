@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from tests.bench import workloads
+from tests.bench.gate import gate
 from tests.bench.model_maker import Kind
 from tests.bench.workloads import Figures, Scene
 
@@ -33,7 +34,8 @@ class Metric:
 
 @dataclass(frozen=True)
 class Row:
-    """A workload and how servers are started for it. `alone`: no other server may run meanwhile."""
+    """A workload and how servers are started for it. `alone`: no other server may run meanwhile; `own`: it is about
+    ours only; `size`: of the model, in billion parameters, where it shall not be as large as asked for."""
 
     name: str
     title: str
@@ -44,6 +46,8 @@ class Row:
     tuning: tuple[str, ...] = ()
     kind: Kind = "babble"
     alone: bool = False
+    own: bool = False
+    size: float | None = None
 
 
 # What was tried for each workload stands in the README, under Speed.
@@ -161,5 +165,20 @@ ROWS = (
         (Metric("peak", "peak", "MB", 1.05), Metric("engine_peak", "the engine's process", "MB")),
         FAST,
         alone=True,
+    ),
+    Row(
+        "gate",
+        "what HTTP and the gate add to the bare engine, with a key that has limits",
+        gate,
+        1,
+        1024,
+        (
+            Metric("added_first_p95", "first token, p95", "ms", 0.005, own=True),
+            Metric("added_whole_p95", "answer of 8 tokens, p95", "ms", own=True),
+            Metric("added_first_median", "first token, median", "ms", own=True),
+            Metric("bare_first_p95", "first token of the bare engine, p95", "ms", own=True),
+        ),
+        own=True,
+        size=0.003,  # the faster the engine, the better what is added to it can be seen
     ),
 )

@@ -92,21 +92,22 @@ class Bench:
     def measure(self, row: Row) -> Results:
         """All rounds of a workload. A server that fails is left out from there on, and the table says why."""
         results, setting = Results(row), self._setting(row)
+        peers = self.peers[:1] if row.own else self.peers
         try:
             if not row.alone:
-                for peer in self.peers:
+                for peer in peers:
                     with _noted(results, peer):
                         peer.start(setting)
                         asyncio.run(_warm_up(Scene(peer, self._scale, seed=0)))
             for number in range(self.rounds):
-                for peer in self.peers:
+                for peer in peers:
                     if peer.name not in results.errors:
                         with _noted(results, peer):
                             self._round(results, peer, setting, number)
                 if len(self.peers) == 1 and row.name.startswith("streams-"):
                     results.rounds.setdefault(IN_PROCESS, []).append(directly(setting, self._scale))
         finally:
-            for peer in self.peers:
+            for peer in peers:
                 peer.stop()
         return results
 
@@ -140,7 +141,7 @@ class Bench:
         asked = self._arguments
         flags = asked.llama_server_flags
         tuning = row.tuning if flags is None else tuple(shlex.split(flags))
-        model = bench_model(asked.size, asked.quantisation, row.kind)
+        model = bench_model(row.size or asked.size, asked.quantisation, row.kind)
         return Setting(model, row.n_parallel, row.n_ctx, asked.threads, tuning)
 
 

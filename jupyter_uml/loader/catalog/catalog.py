@@ -105,6 +105,15 @@ class Catalog:
             raise ModelNotFound(name, list(entries))
         return entry
 
+    @property
+    def profiles(self) -> Mapping[str, Profile | UmlError]:
+        """By the names of their files; from memory, as `entries`."""
+        return self._profiles
+
+    @property
+    def profile_folder(self) -> ProfileFolder | None:
+        return self._profile_folder
+
     async def find(self, name: str) -> CatalogEntry:
         """As `get`, but looks at the disks before it says that there is no such model."""
         try:
@@ -165,6 +174,13 @@ class Catalog:
             self._refreshing = asyncio.create_task(self._refresh(), name="refresh catalog")
             self._refreshing.add_done_callback(self._refreshed)
         await asyncio.shield(self._refreshing)
+
+    async def profiles_changed(self) -> None:
+        """Take notice of a profile that was just written or deleted."""
+        under_way = _PROFILES in self._scans  # and may have passed it already
+        await self._scan_in_threads()
+        if under_way:
+            await self._scan_in_threads()
 
     def _refreshed(self, task: asyncio.Task[None]) -> None:
         self._refreshing = None

@@ -6,7 +6,8 @@
     [sampling]
     temperature = 0.2
 
-NAME is then a model id of its own. Programs write such a file when it is made, and never edit one: comments stay.
+NAME is then a model id of its own. Programs write such a file as a whole, and keep the one that they replace with its
+comments, as NAME.toml.bak.
 """
 
 from __future__ import annotations
@@ -102,6 +103,8 @@ class ProfileFolder:
         """
         path, text = self._path(profile.name), text_of(profile)
         parse(profile.name, text)
+        if len(text.encode()) > _MAX_BYTES:
+            raise ProfileError(profile.name, None, "it is too large for a profile.")
         old = path.read_bytes() if path.exists() else None
         if old is not None and not replace:
             raise ProfileError(profile.name, None, "there is a profile of this name already.", "name")
@@ -138,6 +141,15 @@ def parse(name: str, text: str) -> Profile:
         problem = re.sub(r" \(at .*\)$", "", str(error))
         raise ProfileError(name, int(place[1]) if place else None, f"this is no TOML: {problem}.") from None
     return _Checked(name, text).profile(table)
+
+
+def from_table(name: str, table: Mapping[str, Any]) -> Profile:
+    """The profile whose file would hold this table.
+
+    Raises:
+        ProfileError: naming the field.
+    """
+    return _Checked(_checked_name(name), "").profile(table)
 
 
 def text_of(profile: Profile) -> str:

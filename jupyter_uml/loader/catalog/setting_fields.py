@@ -136,3 +136,18 @@ SAMPLING: dict[str, Field] = {
 def frozen(value: Any) -> Any:
     """A list as a tuple; all else as it is."""
     return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
+def json_schema(field: Field) -> dict[str, Any]:
+    """The values that a field accepts."""
+    match field:
+        case Whole(low, high):
+            return {"type": "integer", "minimum": low, "maximum": high}
+        case Number(low, high, above):
+            return {"type": "number", "exclusiveMinimum" if above else "minimum": low, "maximum": high}
+        case Flag():
+            return {"type": "boolean"}
+        case Text(length, choices):
+            return {"enum": list(choices)} if choices else {"type": "string", "minLength": 1, "maxLength": length}
+        case Texts(count, length):
+            return {"type": "array", "maxItems": count, "items": json_schema(Text(length))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 MOST, WINDOW = 3, 60.0  # so many crashes within so many seconds open the breaker, for as long
-_DELAYS = (0.0, 1.0)  # seconds before the first and the second restart
+_DELAYS = (0.0, 0.5)  # seconds before the first and the second restart
 
 
 class Crashes:

@@ -14,7 +14,11 @@ from jupyter_uml.types import LoadSettings
 
 
 class Roster:
-    """One `Managed` for each file: all profiles of a model share it. `keep_alive`: seconds, see `Holds`."""
+    """One `Managed` for each file: all profiles of a model share it. `keep_alive`: seconds, see `Holds`.
+
+    A model that is up may turn out to be a copy of another, whose alias its id then is. It stands for that one until it
+    is gone; where both are up, its own id means it.
+    """
 
     def __init__(self, catalog: Catalog, keep_alive: float) -> None:
         self._catalog, self._keep_alive = catalog, keep_alive
@@ -27,18 +31,21 @@ class Roster:
         return [managed for managed in self if managed is not than]
 
     def get(self, entry: CatalogEntry) -> Managed | None:
-        return self._models.get(entry.base or entry.id)
+        base = self._catalog.entries().get(entry.base) if entry.base else entry
+        return self._models.get(entry.base or "") if base is None else self._of(base)
 
     def rows(self) -> list[CatalogEntry]:
         """Every model of the catalog, and those that are up though their file is gone."""
         entries = self._catalog.entries()
-        return [*entries.values(), *(each.entry for each in self if each.up and each.entry.id not in entries)]
+        return [*entries.values(), *(each.entry for each in self if self._apart(each.entry.id) is each)]
 
     def row(self, model: str) -> CatalogEntry:
         """
         Raises:
             ModelNotFound
         """
+        if (apart := self._apart(model)) is not None:
+            return apart.entry
         try:
             return self._catalog.get(model)
         except ModelNotFound:
@@ -50,6 +57,8 @@ class Roster:
         Raises:
             ModelNotFound
         """
+        if (copy := self._apart(model)) is not None and resolve(self._catalog.entries(), model) is not None:
+            return copy.entry, copy
         try:
             entry = await self._catalog.find(model)
         except ModelNotFound:
@@ -59,7 +68,7 @@ class Roster:
             await self._catalog.refresh()
             entry = await self._catalog.find(model)
         base = self._catalog.get(entry.base) if entry.base else entry
-        known = self._models.get(base.id)
+        known = self._of(base)
         if known is None:
             known = self._models[base.id] = Managed(base, self._holds(base))
         elif not known.up:
@@ -70,6 +79,20 @@ class Roster:
         """As if it had never been asked for."""
         managed.error, managed.bad_file, managed.wishes = None, None, LoadSettings()
         managed.holds = self._holds(managed.entry)
+
+    def _of(self, base: CatalogEntry) -> Managed | None:
+        known = self._models.get(base.id)
+        if known is not None and known.up:
+            return known
+        return next((each for each in self if each.up and _is_copy(each.entry, base)), known)
+
+    def _apart(self, model: str) -> Managed | None:
+        """The model of this id that is up and no row of the catalog stands for."""
+        each = self._models.get(model)
+        if each is None or not each.up or model in self._catalog.entries():
+            return None
+        base = resolve(self._catalog.entries(), model)
+        return each if base is None or self._of(base) is not each else None
 
     def _without_file(self, model: str) -> Managed:
         """The model that is up though its file is gone."""
@@ -84,3 +107,7 @@ class Roster:
         holds = Holds(self._keep_alive if said is None else said, time.monotonic())
         holds.pinned = bool(entry.defaults and entry.defaults.pin)
         return holds
+
+
+def _is_copy(entry: CatalogEntry, base: CatalogEntry) -> bool:
+    return entry.id in base.aliases and entry.size_bytes == base.size_bytes

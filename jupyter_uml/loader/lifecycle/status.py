@@ -23,6 +23,7 @@ def status_of(entry: CatalogEntry, managed: Managed | None, monitor: HealthMonit
         base=entry.base,
         facts=_facts(entry),
         reason=entry.reason,
+        sha256=entry.sha256,
     )
     if managed is None:
         return row

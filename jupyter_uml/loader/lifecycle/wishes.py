@@ -28,10 +28,9 @@ def wishes_for(entry: CatalogEntry, settings: LoadSettings | None = None) -> Loa
 
 def satisfied(running: EffectiveSettings, asked: LoadSettings) -> bool:
     """Whether a running engine gives what is asked for; a longer context than asked for is good enough."""
-    for name in asked.asked():
-        value, given = getattr(asked, name), getattr(running, name)
-        if name == "n_batch":  # the engine needs no more than this
-            value = min(value, running.n_ctx * running.n_parallel)
+    for name, wanted in asked.given().items():
+        given, most = getattr(running, name), running.n_ctx * running.n_parallel
+        value = min(wanted, most) if name == "n_batch" else wanted  # the engine needs no larger one
         if given < value if name in _AT_LEAST else given != value:
             return False
     return True
@@ -53,6 +52,6 @@ def covered(by: LoadSettings, asked: LoadSettings) -> bool:
 
 
 def _check_bounds(asked: LoadSettings) -> None:
-    for name, value in asked.asked().items():
+    for name, value in asked.given().items():
         if isinstance(value, int) and value < (-1 if name == "n_gpu_layers" else 1):
             raise InvalidRequest(f"{name} must not be {value}.", param=name)

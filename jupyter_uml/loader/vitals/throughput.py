@@ -13,13 +13,14 @@ class Throughput:
 
     def __init__(self) -> None:
         self._steps: deque[tuple[float, int, float]] = deque()  # when, tokens, seconds since the step before
+        self._tokens, self._busy = 0, 0.0  # of them all
         self._last: float | None = None
 
     def add(self, tokens: int) -> None:
         """A step gave so many tokens."""
         now = time.monotonic()
         if self._last is not None:
-            self._steps.append((now, tokens, now - self._last))
+            self._remember(now, tokens, now - self._last)
         self._last = now
         self._forget()
 
@@ -30,10 +31,16 @@ class Throughput:
     def per_second(self) -> float | None:
         """None when nothing was generated lately."""
         self._forget()
-        busy = sum(seconds for _, _, seconds in self._steps)
-        return sum(tokens for _, tokens, _ in self._steps) / busy if busy > 0 else None
+        return self._tokens / self._busy if self._steps and self._busy > 0 else None
+
+    def _remember(self, now: float, tokens: int, seconds: float) -> None:
+        self._steps.append((now, tokens, seconds))
+        self._tokens, self._busy = self._tokens + tokens, self._busy + seconds
 
     def _forget(self) -> None:
         oldest = time.monotonic() - WINDOW
         while self._steps and self._steps[0][0] < oldest:
-            self._steps.popleft()
+            _, tokens, seconds = self._steps.popleft()
+            self._tokens, self._busy = self._tokens - tokens, self._busy - seconds
+        if not self._steps:  # and with them what rounding has left
+            self._busy = 0.0
