@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from tests.reliability.figures import milliseconds, note
 
 pytestmark = pytest.mark.anyio
 
-STREAMS = 1000
+STREAMS, TOKENS = 1000, 64 if LONG else 8
 LIMIT = 0.1  # seconds
 AT_REST = 0.003  # seconds that the status takes while nobody else asks, on an idle machine
 
@@ -30,11 +31,15 @@ AT_REST = 0.003  # seconds that the status takes while nobody else asks, on an i
 def question(number: int) -> dict[str, Any]:
     content = f"How do I load model {number}?"
     messages = [{"role": "user", "content": content}]
-    return {"model": "demo", "messages": messages, "max_tokens": 8, "stream": True}
+    return {"model": "demo", "messages": messages, "max_tokens": TOKENS, "stream": True}
 
 
 async def ask(server: Server, count: int) -> list[Reply]:
-    streams = [Stream(server, question(i)) for i in range(count)]
+    """A thousand within a second: a listening socket forgets most of those that knock in the same millisecond."""
+    streams, began = [], time.monotonic()
+    for i in range(count):
+        streams.append(Stream(server, question(i)))
+        await asyncio.sleep(began + i / 1000 - time.monotonic())
     return [await stream.to_its_end() for stream in streams]
 
 
@@ -77,4 +82,5 @@ async def test_a_thousand_streams_at_once(crowded: Server) -> None:
         refused=ends[End.REFUSED],
         status_p99=milliseconds(percentile(times, 99)),
         status_median=milliseconds(percentile(times, 50)),
+        status_at_most=milliseconds(max(times)),
     )

@@ -23,7 +23,7 @@ from tests.server.socket_client import Client, dial
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(3600 if LONG else 240)]
 
-KILLS, STREAMS = (50, 24) if LONG else (8, 12)
+KILLS, STREAMS = (50, 24) if LONG else (6, 12)
 OVER_SOCKET = 4  # generations
 SLACK = 1.0 if LONG else 5.0  # seconds over the time of a load; other tests may run beside the short form
 ENDS = {  # of streams whose worker or server is killed
