@@ -66,7 +66,7 @@ types: $(VENV)/.test
 	@$(BIN)/mypy
 
 # Side by side, as about half of the time is waiting. The last one shows its progress, the others are shown at their ends.
-UNIT_1 = tests/engine tests/demo tests/bench
+UNIT_1 = tests/engine tests/demo tests/bench tests/reliability
 UNIT_2 = tests/server tests/client tests/kernel
 unit: $(VENV)/.test
 	$(call step,unit tests)

@@ -23,6 +23,9 @@ import pytest
 
 from jupyter_uml.demo import demo_model_path
 
+# A shell that starts the tests in the background has SIGINT ignored, which all that they start would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 START_SECONDS = 60.0
 TLS = ssl.create_default_context()  # made once: httpx reads all certificates for each request otherwise
 

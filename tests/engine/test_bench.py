@@ -118,8 +118,9 @@ def rate(points: tuple[object, ...], batch: int) -> float:
 
 
 def test_the_figures_are_those_of_a_direct_timing(told: Told, direct: Direct) -> None:
-    assert rate(told.speed.decode, 1) == pytest.approx(1 / median(direct.steps), rel=0.3)
-    assert rate(told.speed.prefill, 512) == pytest.approx(512 / median(direct.prompts), rel=0.3)
+    """In the right unit, by the right count: other tests run at the same time, and take what they need."""
+    assert 1 / 3 < rate(told.speed.decode, 1) * median(direct.steps) < 3
+    assert 1 / 3 < rate(told.speed.prefill, 512) / 512 * median(direct.prompts) < 3
 
 
 def test_it_takes_five_seconds_at_most(told: Told) -> None:

@@ -63,6 +63,7 @@ def test_a_profile_is_a_model_as_soon_as_it_is_written(clean: Server) -> None:
     assert (row["name"], row["id"], row["reason"]) == ("brief", "brief", None)
     assert listed(clean) == [row]
     assert clean.model("brief")["base"] == "demo"
+    clean.post("unload_model", {"model": "demo"})  # a longer context than asked for would be good enough
     loaded = clean.post("load_model", {"model": "team/brief"}).json()
     assert (loaded["settings"]["n_ctx"], loaded["state"]) == (512, "loaded")
     chat = {"model": "brief", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2}
