@@ -170,7 +170,7 @@ class KeysApp(ListKeysApp):
     """API keys: create, list, expire, revoke."""
 
     name = "jupyter uml keys"
-    description = "API keys for programs and people; without a sub-command they are listed."
+    description = "API keys for programs and people; without a sub-command they are listed. Exit status: 0."
     examples = cleandoc("""
         jupyter uml keys create course --models demo --expires-in 30d --requests-per-minute 60
         jupyter uml keys revoke course
