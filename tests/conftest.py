@@ -27,6 +27,7 @@ from jupyter_uml.demo import demo_model_path
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 START_SECONDS = 60.0
+QUICK_START = Path(__file__).with_name("quick_start")
 TLS = ssl.create_default_context()  # made once: httpx reads all certificates for each request otherwise
 
 
@@ -37,6 +38,7 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("CONFIG", "DATA", "RUNTIME"):
             patch.setenv(f"JUPYTER_{name}_DIR", str(folder / name.lower()))
+        patch.setenv("PYTHONPATH", str(QUICK_START), prepend=os.pathsep)
         yield
 
 
