@@ -29,7 +29,7 @@ def generation(connection: sqlite3.Connection) -> int:
 
 def insert(key: Key, digest: bytes) -> Callable[[sqlite3.Connection], None]:
     def work(connection: sqlite3.Connection) -> None:
-        _make_room(connection)
+        _make_room(connection, key.created)
         scopes, models = json.dumps(sorted(key.scopes)), json.dumps(key.models) if key.models is not None else None
         limits = json.dumps(key.limits.given())
         row = (key.id, key.name, scopes, models, limits, key.created, key.expires_at, None, None, digest)
@@ -65,12 +65,12 @@ def _change(key_id: str, assignment: str, value: float | None) -> Callable[[sqli
     return work
 
 
-def _make_room(connection: sqlite3.Connection) -> None:
-    """The key that was revoked first gives its place."""
+def _make_room(connection: sqlite3.Connection, now: float) -> None:
+    """The key that was revoked or expired first gives its place."""
     if connection.execute("SELECT count(*) FROM keys").fetchone()[0] < MOST_KEYS:
         return
-    oldest = "SELECT id FROM keys WHERE revoked_at IS NOT NULL ORDER BY revoked_at LIMIT 1"
-    if not connection.execute(f"DELETE FROM keys WHERE id IN ({oldest})").rowcount:
+    ended = "SELECT id, coalesce(revoked_at, expires_at) AS ended FROM keys WHERE ended <= ? ORDER BY ended LIMIT 1"
+    if not connection.execute(f"DELETE FROM keys WHERE id IN (SELECT id FROM ({ended}))", (now,)).rowcount:
         raise InvalidRequest(f"There are {MOST_KEYS} keys already. Revoke one that is not needed.")
 
 

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 import orjson
+from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, stream_request_body
 
@@ -17,6 +18,7 @@ from jupyter_uml.access import Scope
 from jupyter_uml.errors import (
     InvalidRequest,
     MethodNotAllowed,
+    Overloaded,
     PayloadTooLarge,
     PermissionDenied,
     RouteNotFound,
@@ -31,6 +33,7 @@ from jupyter_uml.server.faults import MAX_BODY, from_status, too_large
 from jupyter_uml.server.gate import JUPYTER_USER, Gate
 from jupyter_uml.server.kernels import KERNEL_HEADER, KernelWatch
 from jupyter_uml.server.stream import ClientGoneError
+from jupyter_uml.server.uploads import REFUSED_SECONDS, patience
 from jupyter_uml.service import Service
 from jupyter_uml.types import Hold
 
@@ -48,7 +51,7 @@ class UmlHandler(AuditedHandler):
         self.gate, self.service, self.kernels, self.route = gate, service, kernels, route
         self.request_id = f"req_{secrets.token_hex(12)}"
         self._body = bytearray()
-        self._body_too_large = self._refused = self._gone = False
+        self._body_too_large = self._no_room = self._refused = self._gone = False
         self._work: asyncio.Future[None] | None = None
         self.set_default_headers()
 
@@ -60,6 +63,7 @@ class UmlHandler(AuditedHandler):
             raise InvalidRequest("The header Content-Length is not a number.")
         if int(length) > MAX_BODY:
             raise too_large()
+        self._expect_within(patience(int(length) if "Content-Length" in self.request.headers else MAX_BODY))
         try:
             await self._admit()
         except UmlError as error:
@@ -116,14 +120,30 @@ class UmlHandler(AuditedHandler):
             raise error
 
         self._refused = True
+        self._expect_within(REFUSED_SECONDS)
         setattr(self, (self.request.method or "get").lower(), refuse)
 
+    def _expect_within(self, seconds: float) -> None:
+        """A connection on which the body has not come by then is closed."""
+        if isinstance(self.request.connection, HTTP1Connection):
+            self.request.connection.set_body_timeout(seconds)
+
     def data_received(self, chunk: bytes) -> None:
-        if len(self._body) + len(chunk) > MAX_BODY:
-            self._body_too_large = True
-            self._body.clear()
-        elif not (self._body_too_large or self._refused):
+        if self._body_too_large or self._no_room or self._refused:
+            return
+        self._body_too_large = len(self._body) + len(chunk) > MAX_BODY
+        self._no_room = not (self._body_too_large or self.gate.uploads.take(self.principal.id, len(chunk)))
+        if self._body_too_large or self._no_room:
+            self._take_body()
+        else:
             self._body += chunk
+
+    def _take_body(self) -> bytes:
+        """What has come, which is kept no longer: megabytes, which a long answer need not keep."""
+        content, self._body = bytes(self._body), bytearray()
+        if content:
+            self.gate.uploads.give_back(self.principal.id, len(content))
+        return content
 
     def parse(self, model: type[Body]) -> Body:
         """The request's body as `model`.
@@ -131,11 +151,13 @@ class UmlHandler(AuditedHandler):
         Raises:
             InvalidRequest: not JSON, or a field is wrong; `param` names it.
             PayloadTooLarge: it came without a length and was too long.
+            Overloaded: too much was sent at the same time.
         """
         if self._body_too_large:
             raise too_large()
-        content, self._body = bytes(self._body), bytearray()  # megabytes, which a long answer need not keep
-        return parse(model, content)
+        if self._no_room:
+            raise Overloaded("Too many large requests come in at the same time. Try again.", retry_after=1)
+        return parse(model, self._take_body())
 
     def hold(self, keep_alive: float | None = None) -> Hold:
         """How long the model stays loaded: `keep_alive` seconds, or as long as the kernel that asks lives.
@@ -181,12 +203,13 @@ class UmlHandler(AuditedHandler):
 
     def on_connection_close(self) -> None:
         super().on_connection_close()  # ends the wait for the rest of a body
-        self._body = bytearray()
+        self._take_body()
         self._gone = True
         if self._work is not None:
             self._work.cancel()
 
     def on_finish(self) -> None:
+        self._take_body()
         self.gate.requests[self.route, self.get_status()] += 1
 
     @property
@@ -227,8 +250,8 @@ class UmlHandler(AuditedHandler):
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         if not isinstance(value, UmlError | HTTPError | StreamClosedError):
-            self.log.error("request %s failed", self.request_id)
-            super().log_exception(typ, value, tb)
+            # Without the address, which Tornado would write: a token may be in it.
+            self.log.error("request %s failed: %s", self.request_id, self.route, exc_info=(typ, value, tb))
 
 
 class UnknownRouteHandler(UmlHandler):

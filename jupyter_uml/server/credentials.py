@@ -15,6 +15,7 @@ from jupyter_uml.server.cors import same_origin
 from jupyter_uml.server.gate import JUPYTER_USER, Gate
 
 READING = ("GET", "HEAD", "OPTIONS")
+_BETWEEN = re.compile(r"[\s,]+")  # headers that came twice are joined by commas
 _ANONYMOUS = re.compile(r"[0-9a-f]{32}")  # the names that Jupyter makes up, a new one for each sign-in
 
 
@@ -53,8 +54,14 @@ class CredentialHandler(JupyterHandler):
 
     @property
     def _shows_key(self) -> bool:
-        words = self.request.headers.get("Authorization", "").split()
-        return self._key_in_url or bool(words and words[-1].startswith(KEY_PREFIX))
+        return self._key_in_url or bool(self._shown_keys)
+
+    @property
+    def _shown_keys(self) -> set[str]:
+        """All that look like keys of ours, wherever in the headers: a second credential does not make up for one."""
+        headers = self.request.headers
+        words = _BETWEEN.split(f"{headers.get('Authorization', '')} {headers.get('X-Api-Key', '')}")
+        return {word for word in words if word.startswith(KEY_PREFIX)}
 
     @property
     def _key_in_url(self) -> bool:
@@ -64,7 +71,7 @@ class CredentialHandler(JupyterHandler):
         self.current_user = self._jupyter_current_user = None
         words = self.request.headers.get("Authorization", "").split()
         proper = not self._key_in_url and len(words) == 2 and words[0].lower() in ("bearer", "token")
-        principal = self.gate.find(words[-1]) if proper else None
+        principal = self.gate.find(words[1]) if proper and self._shown_keys == {words[1]} else None
         if principal is None:
             raise AuthenticationFailed("This API key is not valid.")
         return principal

@@ -40,6 +40,7 @@ from jupyter_uml.loader.catalog.entry import resolve
 from jupyter_uml.server.cors import Cors
 from jupyter_uml.server.passage import Passage
 from jupyter_uml.server.refusals import Refusals
+from jupyter_uml.server.uploads import Uploads
 from jupyter_uml.service import Service
 from jupyter_uml.types import ModelStatus
 
@@ -94,7 +95,7 @@ class Gate:
         retention = Retention(days=settings.usage_days)
         self.usage = Usage(self.database, retention=retention, on_full_disk=settings.on_full_disk)
         self.audit = AuditLog(folder / AUDIT_FILE, on_full_disk=settings.on_full_disk)
-        self.refusals = Refusals(self.note)
+        self.refusals, self.uploads = Refusals(self.note), Uploads()
         self.requests: Counter[tuple[str, int]] = Counter()  # by route and status
         self._kernel_key_id = ""
         self._inside, self._empty = 0, asyncio.Event()  # requests
@@ -180,9 +181,13 @@ class Gate:
             self.requests[record.route, record.status] += 1
         self.usage.record(record)
         self._tell(REQUEST_EVENT, request_event(record))
-        with suppress(UmlError, TimeoutError):
+        try:
             async with asyncio.timeout(_DISK_SECONDS):
                 await self.usage.flush()
+        except TimeoutError:
+            self.usage.trouble.begins(f"the disk takes longer than {_DISK_SECONDS:.0f} s")
+        except UmlError:
+            pass  # `check` knows
         if acknowledged:
             self.usage.check()
 

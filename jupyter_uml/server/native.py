@@ -39,7 +39,7 @@ class _LoadHandler(UmlHandler):
         Raises:
             PermissionDenied, ModelNotFound: it names one that the principal may not use.
         """
-        for name in filter(None, (body.model, body.draft_model)):
+        for name in body.models:
             await self.check_model(name)
 
 

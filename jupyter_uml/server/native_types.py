@@ -28,6 +28,11 @@ class SettingsBody(ModelBody):
     n_batch: Annotated[int, Field(ge=1, le=1 << 20)] | None = None
     n_threads_batch: Annotated[int, Field(ge=1, le=512)] | None = None
 
+    @property
+    def models(self) -> list[str]:
+        """All that it names."""
+        return [*filter(None, (self.model, self.draft_model)), *(lora.id for lora in self.lora or ())]
+
     def settings(self) -> LoadSettings:
         return LoadSettings(
             self.n_ctx,

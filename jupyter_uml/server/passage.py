@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from jupyter_uml.access import Lease, Principal, Reservation, UsageRecord, prompt_text, prompt_tokens
-from jupyter_uml.errors import UmlError
+from jupyter_uml.errors import InvalidRequest, UmlError
 from jupyter_uml.protocol.statuses import status_of
 from jupyter_uml.server.stream import ClientGoneError
 from jupyter_uml.service import Service
@@ -19,6 +19,7 @@ from jupyter_uml.types import Chunk, GenerateRequest, ModelStatus, SideRequest, 
 if TYPE_CHECKING:
     from jupyter_uml.server.gate import Gate
 
+_GUESSED_TOO_HIGH = 4  # times, at most: a token has twelve bytes hardly ever
 CLIENT_GONE = 499  # as nginx has it: nobody was there any more to be answered
 
 R = TypeVar("R")
@@ -32,7 +33,8 @@ class Passage:
         self._request_id, self._route = request_id, route
         self._time, self._began = time.time(), time.monotonic()
         self._lease: Lease | None = None
-        self._reserved = 0  # tokens
+        self._reserved = self._asked = self._written = 0  # tokens: reserved, of prompts as guessed, of answers
+        self._most: int | None = None  # of them in a minute
         self._model, self._prompts = "", list[str]()
         self._meters: list[Meter] = []
         self._first_token: float | None = None
@@ -48,8 +50,16 @@ class Passage:
             RateLimited: a limit is reached.
             RecordsUnavailable: it could not be recorded, and has to be.
         """
-        self._gate.usage.check()
         self._model = await self._gate.check_model(self.principal, model)
+        self.count()
+
+    def count(self) -> None:
+        """The same for what needs no model.
+
+        Raises:
+            RateLimited, RecordsUnavailable: as `admit`.
+        """
+        self._gate.usage.check()
         self._lease = self._gate.limiter.admit(self._gate.account(self.principal))
 
     @property
@@ -109,7 +119,7 @@ class Passage:
 
         Raises:
             PermissionDenied: this model may not be used.
-            RateLimited, InvalidRequest: the limit of tokens.
+            RateLimited, InvalidRequest: the limit of tokens, which also ends answers for which no length was asked.
         """
         with await self._metered(request) as meter:
             async with aclosing(self._service.generate(request)) as chunks:
@@ -117,6 +127,7 @@ class Passage:
                     if chunk.tokens and self._first_token is None:
                         self._first_token = time.monotonic() - self._began
                     meter.add(chunk)
+                    self._count_written(chunk)
                     yield chunk
 
     async def compute(self, request: SideRequest[R]) -> R:
@@ -146,14 +157,18 @@ class Passage:
         most = self._gate.limiter.limits_of(self._gate.account(self.principal)).tokens_per_minute
         if most is None or self._lease is None:
             return None
+        self._most = most
         tokens = self._tokens(request, most)
         reserved = self._lease.reserve(tokens)
         self._reserved += tokens
         return reserved
 
     def _tokens(self, request: GenerateRequest | SideRequest[Any], most: int) -> int:
-        """What it may take, of `most` for the whole request. Only what was asked for can be too much: how long a prompt
-        is has been guessed."""
+        """What it may take, of `most` for the whole request. How long a prompt is has been guessed: it is too much only
+        where that is sure."""
+        self._asked += prompt_tokens(request)
+        if self._asked > most * _GUESSED_TOO_HIGH:
+            return self._asked
         answer = request.params.max_tokens if isinstance(request, GenerateRequest) else 0
         if answer is not None and self._reserved + answer > most:
             return self._reserved + answer
@@ -161,6 +176,20 @@ class Passage:
             settings = self._service.loader.status(request.model).settings
             answer = settings.n_ctx if settings else most
         return min(prompt_tokens(request) + answer, most - self._reserved)
+
+    def _count_written(self, chunk: Chunk) -> None:
+        """
+        Raises:
+            InvalidRequest: all its sequences together have written more than is allowed in a minute, which waiting
+                does not change.
+        """
+        self._written += chunk.tokens
+        if self._most is not None and self._written > self._most and chunk.usage is None:
+            raise InvalidRequest(
+                f"The answer is longer than the {self._most} tokens that are allowed in a minute. Ask for fewer by "
+                "max_tokens.",
+                param="max_tokens",
+            )
 
 
 class Meter:
@@ -195,7 +224,10 @@ class Meter:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, UmlError):
             self.error = error.copy()  # without its traceback, which would hold all that was asked
-        self._settle()
+        if self._reservation is not None and self.usage is None and status_at_end(error) == CLIENT_GONE:
+            self._reservation.settle(self._prompt_tokens + self._written)  # it may have been read before a first token
+        else:
+            self._settle()
 
 
 def status_at_end(error: BaseException | None) -> int:

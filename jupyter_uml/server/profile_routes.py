@@ -35,11 +35,6 @@ class ProfileRequest(SettingsBody):
         given = self.model_dump(exclude_none=True)
         return {name: value for name, value in given.items() if value not in ("", [], {})}
 
-    @property
-    def models(self) -> list[str]:
-        """All that it names."""
-        return [*filter(None, (self.model, self.draft_model)), *(lora.id for lora in self.lora or ())]
-
 
 class _ProfileHandler(UmlHandler):
     async def visible(self) -> list[ModelProfile]:

@@ -27,18 +27,29 @@ class PullRequest(StrictBody):
     wait: bool = True
 
 
-class PullsHandler(UmlHandler):
+class _PullHandler(UmlHandler):
     scope = "models:admin"
 
+    def check_pull(self, name: PullName) -> None:
+        """
+        Raises:
+            PermissionDenied: it is of a model that the principal may not use.
+        """
+        if not self.principal.may_use(str(name)):
+            raise PermissionDenied("This key may not use this model.", param="model")
+
+
+class PullsHandler(_PullHandler):
     async def get(self) -> None:
-        self.write_json({"pulls": [row(pull) for pull in self.service.pulls.running()]})
+        running = [pull for pull in self.service.pulls.running() if self.principal.may_use(str(pull.name))]
+        self.write_json({"pulls": [row(pull) for pull in running]})
 
     async def post(self) -> None:
         body = self.parse(PullRequest)
         async with self.audited("model.pull", body.model):
-            if not self.principal.may_use(body.model):
-                raise PermissionDenied("This key may not use this model.", param="model")
-            pull = self.service.pulls.start(PullName.parse(body.model))
+            name = PullName.parse(body.model)
+            self.check_pull(name)
+            pull = self.service.pulls.start(name)
         if body.wait:
             await self.while_connected(self._follow(pull))
         else:
@@ -58,14 +69,15 @@ class PullsHandler(UmlHandler):
             await stream.send([Event(self.error_body(error), "error")])
 
 
-class PullHandler(UmlHandler):
-    scope = "models:admin"
-
+class PullHandler(_PullHandler):
     async def get(self, pull_id: str) -> None:
-        self.write_json(row(self.service.pulls.get(pull_id)))
+        pull = self.service.pulls.get(pull_id)
+        self.check_pull(pull.name)
+        self.write_json(row(pull))
 
     async def delete(self, pull_id: str) -> None:
         async with self.audited("pull.cancel", pull_id):
+            self.check_pull(self.service.pulls.get(pull_id).name)
             cancelled = await self.service.pulls.cancel(pull_id)
         self.write_json(row(cancelled))
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from jupyter_uml.protocol.responses.endpoint import RESPONSES
 from jupyter_uml.protocol.responses.queries import KeptQuery, ListQuery, Query, ReadQuery, page, read_query
 from jupyter_uml.server.base import UmlHandler
-from jupyter_uml.server.passage import Passage
 
 
 class _KeptHandler(UmlHandler):
@@ -19,8 +19,12 @@ class _KeptHandler(UmlHandler):
         names = [name for name in self.request.query_arguments if name != "token"]  # Jupyter's credential
         return read_query(model, {name: self.get_query_arguments(name) for name in names})
 
-    def recorded(self) -> AbstractAsyncContextManager[Passage]:
-        return self.gate.enter(self.principal, self.request_id, self.route)
+    @asynccontextmanager
+    async def recorded(self) -> AsyncIterator[None]:
+        """One request, as making an answer is: megabytes may have to be read for it."""
+        async with self.gate.enter(self.principal, self.request_id, self.route) as passage:
+            passage.count()
+            yield
 
 
 class ResponseHandler(_KeptHandler):

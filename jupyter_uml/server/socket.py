@@ -39,6 +39,7 @@ GREETING_BYTES = 1 << 13  # of the first message: nobody's megabytes are kept be
 PING_SECONDS = 30.0  # between two pings, and for the answer to one
 FAREWELL_SECONDS = 2.0  # for what waits when the server ends a socket
 MAX_SOCKETS = 512
+MAX_SOCKETS_EACH = 32  # of one principal: each may hold a large message that is still on its way
 MAX_STRANGERS = 64  # sockets whose key is still to come
 _GOING_AWAY, _NO_TEXT, _NOT_ALLOWED = 1001, 1003, 1008  # RFC 6455, section 7.4.1
 
@@ -50,13 +51,15 @@ class Sockets:
         self._open: set[SocketHandler] = set()
         self._closed = False
 
-    def check_room(self, *, known: bool) -> None:
+    def check_room(self, newcomer: SocketHandler) -> None:
         """
         Raises:
-            Overloaded: there are too many, or the server is stopping.
+            Overloaded: there are too many, or too many of who asks, or the server is stopping.
         """
-        strangers = sum(not socket.known for socket in self._open)
-        if self._closed or len(self._open) >= MAX_SOCKETS or (not known and strangers >= MAX_STRANGERS):
+        others = self._open - {newcomer}
+        same = sum(other.owner == newcomer.owner for other in others)
+        most = MAX_SOCKETS_EACH if newcomer.owner else MAX_STRANGERS
+        if self._closed or len(others) >= MAX_SOCKETS or same >= most:
             raise Overloaded("Too many sockets are open. Close one, or come back later.", retry_after=1)
 
     def add(self, socket: SocketHandler) -> None:
@@ -82,6 +85,11 @@ class SocketHandler(WebSocketHandler, UmlHandler):
         self._session: Session | None = None
         self._deadline: asyncio.TimerHandle | None = None
 
+    @property
+    def owner(self) -> str:
+        """The id of whose it is; empty: that is still to be said."""
+        return self.principal.id if hasattr(self, "principal") else ""
+
     # --- the gate ---
 
     async def _admit(self) -> None:
@@ -100,7 +108,7 @@ class SocketHandler(WebSocketHandler, UmlHandler):
             with suppress(AuthenticationFailed):
                 await super()._admit()
                 self.known = True
-        self.sockets.check_room(known=self.known)
+        self.sockets.check_room(self)
 
     def check_origin(self, origin: str = "") -> bool:
         """Of sockets `check_page` has decided, whatever the credential; Tornado and Jupyter leave some of them out."""
@@ -125,6 +133,7 @@ class SocketHandler(WebSocketHandler, UmlHandler):
         try:
             self.principal = await self.authenticate_request()
             self.check_scope()
+            self.sockets.check_room(self)
         except UmlError as error:
             self.note_refusal(error)
             raise

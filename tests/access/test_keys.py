@@ -278,6 +278,14 @@ async def test_the_number_of_keys_is_bounded_and_the_revoked_make_room(
     assert [key.name for key in await ring.all()] == ["0", "2", "more"]
 
 
+async def test_expired_keys_make_room_too(ring: KeyRing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_table, "MOST_KEYS", 2)
+    await ring.create("for ever", ["infer"])
+    for n in range(3):
+        await ring.create(f"{n}", ["infer"], expires_in=1e-6)
+    assert [key.name for key in await ring.all()] == ["for ever", "2"]
+
+
 async def test_the_number_of_ephemeral_keys_is_bounded(ring: KeyRing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys, "MOST_EPHEMERAL", 1)
     ring.create_ephemeral("kernel", ["infer"])

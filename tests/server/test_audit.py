@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +131,17 @@ def test_where_nothing_can_be_recorded_nothing_is_done_if_so_configured(tmp_path
             assert int(answer.headers["Retry-After"]) > 0
         assert server.get("models").status_code == 200
         state.unlink()
+        wait_until(lambda: server.post("v1/chat/completions", CHAT).status_code == 200)
+    finally:
+        server.stop()
+
+
+def test_what_is_recorded_too_slowly_is_not_acknowledged_if_so_configured(tmp_path: Path) -> None:
+    server = launch(tmp_path, standalone=True, args=("--UMLApp.on_full_disk=refuse",))
+    try:
+        with closing(sqlite3.connect(tmp_path / "data" / "uml" / "access.sqlite3", isolation_level=None)) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            assert_error(server.post("v1/chat/completions", CHAT), 503, "records_unavailable")
         wait_until(lambda: server.post("v1/chat/completions", CHAT).status_code == 200)
     finally:
         server.stop()

@@ -193,6 +193,48 @@ def test_a_key_may_come_as_anthropics_clients_send_it(server: Server) -> None:
         assert_error(ask(server.token, Authorization="Bearer uml_wrong"), 401, "invalid_api_key")
 
 
+def test_no_second_credential_makes_up_for_a_bad_key(server: Server) -> None:
+    good, token = new_key(server, "models:read"), f"Bearer {server.token}"
+    with httpx2.Client(verify=TLS) as browser:
+        browser.get(f"{server.root}api/status", params={"token": server.token})
+        assert browser.get(f"{server.url}/models").status_code == 200
+        for headers in (
+            [("X-Api-Key", "uml_bad"), ("Authorization", "Basic eA==")],
+            [("X-Api-Key", "uml_bad"), ("Authorization", token)],
+            [("X-Api-Key", "uml_bad"), ("Authorization", f"Bearer {good.secret}")],
+            [("Authorization", "Bearer uml_bad"), ("Authorization", "Bearer wrong")],
+            [("Authorization", "Bearer uml_bad"), ("Authorization", token)],
+            [("Authorization", f"Bearer {good.secret}"), ("Authorization", f"Bearer {good.secret}")],
+        ):
+            assert_error(browser.get(f"{server.url}/models", headers=headers), 401, "invalid_api_key")
+        twice = {"X-Api-Key": good.secret, "Authorization": f"Bearer {good.secret}"}
+        assert browser.get(f"{server.url}/models", headers=twice).status_code == 200
+
+
+_BROKEN = """
+from jupyter_uml.service import Service
+
+async def health(self):
+    raise RuntimeError("a fault that nobody foresaw")
+
+Service.health = health
+"""
+
+
+def test_a_fault_of_ours_is_in_the_log_without_the_token(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(_BROKEN)
+    server = launch(tmp_path, args=(f"--config={tmp_path / 'broken.py'}",))
+    try:
+        response = httpx2.get(f"{server.url}/health", params={"token": server.token}, verify=TLS)
+        assert_error(response, 500)
+    finally:
+        server.stop()
+    log = server.log.read_text()
+    assert response.headers["X-Request-Id"] in log
+    assert "a fault that nobody foresaw" in log
+    assert server.token not in log
+
+
 def test_every_answer_has_the_requests_id(server: Server) -> None:
     for response in (server.post("v1/chat/completions", CHAT), server.get("nope"), server.post("v1/completions", {})):
         assert response.headers["X-Request-Id"].startswith("req_")

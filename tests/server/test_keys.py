@@ -98,7 +98,7 @@ def test_the_secret_is_told_once(first: Server) -> None:
 
 def test_a_key_sees_and_uses_its_models_only(first: Server) -> None:
     key = create(first, ("infer", "models:read", "models:admin"), models=["dem?"])
-    headers = bearer(key)
+    headers, foreign = bearer(key), ({"draft_model": "endless"}, {"lora": [{"id": "endless"}]})
     assert [row["id"] for row in first.get("models", headers=headers).json()["models"]] == ["demo"]
     assert [row["id"] for row in first.get("v1/models", headers=headers).json()["data"]] == ["demo"]
     assert first.post("v1/chat/completions", CHAT, headers=headers).status_code == 200
@@ -108,6 +108,7 @@ def test_a_key_sees_and_uses_its_models_only(first: Server) -> None:
         ("estimate", {"model": "endless"}),
         ("unload_model", {"model": "endless"}),
         ("bench_model", {"model": "endless"}),
+        *((path, {"model": "demo", **more}) for path in ("load_model", "estimate") for more in foreign),
     ):
         assert first.post(path, body, headers=headers).status_code == 403, path
 

@@ -108,6 +108,29 @@ def test_a_request_that_names_no_length_can_still_be_answered(server: Server) ->
     assert key.request("POST", "v1/chat/completions", body).status_code == 200
 
 
+def test_an_answer_without_a_length_ends_at_the_limit(server: Server) -> None:
+    """For all its choices together."""
+    key = new_key(server, tokens_per_minute=60)
+    body = {"model": "endless", "messages": CHAT["messages"], "n": 4}
+    assert assert_error(key.request("POST", "v1/chat/completions", body), 400, "invalid_value")["param"] == "max_tokens"
+    assert 60 <= key.records()[0]["tokens_out"] < 120
+    assert_error(key.chat(), 429)
+
+
+def test_what_is_surely_too_long_is_not_read(server: Server) -> None:
+    key = new_key(server, tokens_per_minute=60)
+    body = {"model": "demo", "input": ["Tell me about the weather of tomorrow, please."] * 60}
+    assert_error(key.request("POST", "v1/embeddings", body), 400, "invalid_value")
+    assert key.request("POST", "v1/embeddings", {"model": "demo", "input": ["Hi"] * 20}).status_code == 200
+
+
+def test_kept_answers_are_read_and_deleted_at_a_bounded_rate(server: Server) -> None:
+    for method in ("GET", "DELETE"):
+        key = new_key(server, requests_per_minute=1)
+        assert_error(key.request(method, "v1/responses/resp_0"), 404)
+        assert_error(key.request(method, "v1/responses/resp_0"), 429)
+
+
 def test_streams_at_the_same_time(server: Server) -> None:
     key = new_key(server, max_concurrent=1)
     url = f"{server.url}/v1/completions"

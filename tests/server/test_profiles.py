@@ -30,6 +30,7 @@ BRIEF = {
 
 @pytest.fixture
 def clean(server: Server) -> Iterator[Server]:
+    server.post("unload_model", {"model": "demo", "force": True})  # another test may have loaded it otherwise
     yield server
     for row in listed(server):
         assert server.request("DELETE", f"profiles/{row['name']}").status_code == 200

@@ -22,6 +22,7 @@ from jupyter_uml.loader.hub.hub import Progress
 from tests.conftest import Server, launch, wait_until
 from tests.loader.hub.hub_server import COMMIT, HubServer, begun, cut, refuse
 from tests.server.errors import assert_error
+from tests.server.keys import new_key
 
 REPO = "some/Model-GGUF"
 CONTENT = {"Model-Q4_K_M.gguf": b"4" * 400_000, "Model-Q8_0.gguf": b"8" * 800_000, "model.safetensors": b"x"}
@@ -137,6 +138,17 @@ def test_who_does_not_wait_gets_a_row(puller: Server, hub: HubServer, repo: str)
     assert puller.get(f"pull/{pull_id}").json()["model"] == repo
     hub.release.set()
     wait_until(lambda: not puller.get("pull").json()["pulls"])
+
+
+def test_a_key_knows_of_no_pulls_but_of_its_models(puller: Server, hub: HubServer, repo: str) -> None:
+    own, other = (new_key(puller, "models:admin", models=[models]) for models in (f"{repo}*", "demo"))
+    hub.release.clear()
+    pull = puller.post("pull", {"model": repo, "wait": False}).json()["id"]
+    assert other.request("GET", "pull").json()["pulls"] == []
+    for method in ("GET", "DELETE"):
+        assert_error(other.request(method, f"pull/{pull}"), 403, "permission_denied")
+    assert [row["id"] for row in own.request("GET", "pull").json()["pulls"]] == [pull]
+    assert own.request("DELETE", f"pull/{pull}").status_code == 200
 
 
 def test_a_server_that_stops_leaves_no_process(hub: HubServer, repo: str, tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
+from jupyter_uml.server.socket import MAX_SOCKETS_EACH
 from tests.conftest import Server, launch, wait_until
+from tests.server.keys import new_key
 from tests.server.socket_client import ENDLESS, HI, Client, dial
 
 pytestmark = pytest.mark.anyio
@@ -157,6 +159,24 @@ async def test_those_who_still_have_to_say_who_they_are_are_counted(hall: Server
         check_turned_away(503, "overloaded", hall, {})
         async with dial(hall) as known:
             await known.until("ready")
+    finally:
+        for client in clients:
+            client.connection.close()
+            await client.rest()
+
+
+async def test_one_key_cannot_have_all_sockets(hall: Server) -> None:
+    """Whether it comes in a header or as the first message."""
+    greedy = new_key(hall)
+    sockets = [dial(hall, greedy.headers) for _ in range(MAX_SOCKETS_EACH)]
+    clients = [await socket.__aenter__() for socket in sockets]
+    try:
+        check_turned_away(503, "overloaded", hall, greedy.headers)
+        async with dial(hall, {}) as late:
+            await late.say({"type": "auth", "key": greedy.secret})
+            assert (await late.rest())[-1]["error"]["code"] == "overloaded"
+        async with dial(hall, new_key(hall).headers) as other:
+            await other.until("ready")
     finally:
         for client in clients:
             client.connection.close()
