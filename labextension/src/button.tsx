@@ -11,14 +11,17 @@ interface IProps {
   disabled?: boolean | undefined;
   /** Of a button that stays down. */
   pressed?: boolean | undefined;
-  onClick: () => void;
+  onClick?: (() => void) | undefined;
+  /** Sends the form that it stands in. */
+  submit?: boolean | undefined;
   children: ReactNode;
 }
 
-export function Button({ action, label, title, tone = 'plain', disabled = false, pressed, onClick, children }: IProps) {
+export function Button(props: IProps) {
+  const { action, label, title, tone = 'plain', disabled = false, pressed, onClick, submit, children } = props;
   return (
     <button
-      type="button"
+      type={submit ? 'submit' : 'button'}
       className="jp-uml-Button"
       data-tone={tone}
       data-uml-action={action}
@@ -27,7 +30,7 @@ export function Button({ action, label, title, tone = 'plain', disabled = false,
       aria-pressed={pressed}
       title={title}
       // The button may mean something else after the first click of a double click.
-      onClick={event => !disabled && event.detail < 2 && onClick()}
+      onClick={event => (disabled || event.detail > 1 ? event.preventDefault() : onClick?.())}
     >
       {children}
     </button>

@@ -6,11 +6,14 @@ import { Button } from './button';
 const SHOWN_FOR = 2000;
 
 interface IProps {
-  id: string;
+  /** What a screen reader says. */
+  label: string;
+  title: string;
+  /** Resolves to whether the clipboard took it. */
   copy: () => Promise<boolean>;
 }
 
-export function CopyButton({ id, copy }: IProps) {
+export function CopyButton({ label, title, copy }: IProps) {
   const [copied, setCopied] = useState(0);
   useEffect(() => {
     const timer = copied ? setTimeout(() => setCopied(0), SHOWN_FOR) : undefined;
@@ -23,13 +26,7 @@ export function CopyButton({ id, copy }: IProps) {
   };
   const Icon = copied ? checkIcon : copyIcon;
   return (
-    <Button
-      action="copy"
-      tone="icon"
-      label={`Copy openai code for ${id}`}
-      title="Copy openai code"
-      onClick={() => void run()}
-    >
+    <Button action="copy" tone="icon" label={label} title={title} onClick={() => void run()}>
       <Icon.react tag="span" elementSize="normal" />
       {copied > 0 && <span className="jp-uml-Copied">Copied</span>}
     </Button>

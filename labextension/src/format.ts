@@ -39,7 +39,11 @@ export function duration(seconds: number): string {
     return `${Math.max(0, Math.round(seconds))}${NBSP}s`;
   }
   const minutes = Math.round(seconds / 60);
-  return minutes < 100 ? `${minutes}${NBSP}min` : `${Math.round(seconds / 3600)}${NBSP}h`;
+  if (minutes < 100) {
+    return `${minutes}${NBSP}min`;
+  }
+  const hours = Math.round(seconds / 3600);
+  return hours < 72 ? `${hours}${NBSP}h` : plural(Math.round(seconds / 86_400), 'day');
 }
 
 export function rate(tokensPerSecond: number): string {

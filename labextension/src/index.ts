@@ -1,6 +1,7 @@
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
 
+import { KeysModel } from './keys/model';
 import { SidebarModel } from './model';
 import { ServerApi } from './request';
 import { Sidebar } from './sidebar';
@@ -14,12 +15,14 @@ const RANK = 700;
 
 const sidebar: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-uml:sidebar',
-  description: 'Lists the models, loads and unloads them.',
+  description: 'Lists the models, loads and unloads them; makes and revokes API keys.',
   autoStart: true,
   optional: [ILayoutRestorer, ICommandPalette],
   activate: (app: JupyterFrontEnd, restorer: ILayoutRestorer | null, palette: ICommandPalette | null) => {
-    const model = new SidebarModel(new ServerApi(app.serviceManager.serverSettings));
-    const widget = new Sidebar(model);
+    const api = new ServerApi(app.serviceManager.serverSettings);
+    const model = new SidebarModel(api);
+    const keys = new KeysModel(api, text => model.announce(text));
+    const widget = new Sidebar(model, keys);
     app.shell.add(widget, 'left', { rank: RANK, type: 'Models' });
     restorer?.add(widget, widget.id);
     addCommands(app, widget, model);

@@ -1,4 +1,5 @@
 import { refreshIcon } from '@jupyterlab/ui-components';
+import type { ReactNode } from 'react';
 
 import { Button } from './button';
 import { bytes } from './format';
@@ -14,7 +15,8 @@ interface IProps {
   actions: IRowActions & { refresh(): void };
 }
 
-export function Panel({ state, actions }: IProps) {
+/** `children` stand below the models. */
+export function Panel({ state, actions, children }: IProps & { children: ReactNode }) {
   const { rows, problem, memory } = state;
   return (
     <>
@@ -31,6 +33,7 @@ export function Panel({ state, actions }: IProps) {
         {rows && loadable(state).length === 0 && <Empty />}
         {loadable(state).length > 0 && <List state={state} actions={actions} />}
         <Unloadable rows={(rows ?? []).filter(row => row.reason !== null)} />
+        {children}
       </div>
       {memory && <Memory memory={memory} />}
       <div className="jp-uml-SrOnly" role="status" aria-live="polite">

@@ -3,6 +3,7 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import { ApiError, Unreachable } from './errors';
+import type { ICreatedKey, IKeyRow, IKeysApi, INewKey } from './keys/types';
 import type { IApi, IErrorBody, IEstimate, IHealth, IModelRow } from './types';
 
 const READ_TIMEOUT = 10_000;
@@ -12,7 +13,7 @@ const ACTION_TIMEOUT = 60_000;
 const GATEWAY = new Set([502, 503, 504]);
 
 /** The server's routes. `ServerConnection` adds the base URL, the token and the XSRF header. */
-export class ServerApi implements IApi {
+export class ServerApi implements IApi, IKeysApi {
   constructor(private readonly _settings: ServerConnection.ISettings) {}
 
   async models(): Promise<IModelRow[]> {
@@ -34,6 +35,20 @@ export class ServerApi implements IApi {
 
   unload(id: string, force: boolean): Promise<IModelRow> {
     return this._post<IModelRow>('unload_model', { model: id, force });
+  }
+
+  async keys(): Promise<IKeyRow[]> {
+    const body = await this._get<{ keys: IKeyRow[] }>('keys');
+    return body.keys;
+  }
+
+  createKey(key: INewKey): Promise<ICreatedKey> {
+    return this._post<ICreatedKey>('keys', key);
+  }
+
+  revokeKey(id: string): Promise<IKeyRow> {
+    const init = { method: 'DELETE', signal: AbortSignal.timeout(ACTION_TIMEOUT) };
+    return this._request<IKeyRow>(`keys/${encodeURIComponent(id)}`, init);
   }
 
   private _get<T>(route: string): Promise<T> {

@@ -56,7 +56,11 @@ export function ModelRow({ row, verdict, pending, notice, blocked, actions }: IP
         </div>
         <div className="jp-uml-Row-icons">
           {(row.pinned || !idle) && <PinButton row={row} blocked={blocked} actions={actions} />}
-          <CopyButton id={row.id} copy={() => actions.copy(row)} />
+          <CopyButton
+            label={`Copy openai code for ${row.id}`}
+            title="Copy openai code"
+            copy={() => actions.copy(row)}
+          />
         </div>
       </div>
       <div className="jp-uml-Row-line">

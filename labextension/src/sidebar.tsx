@@ -1,9 +1,13 @@
+import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { PageConfig } from '@jupyterlab/coreutils';
 import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 
 import { copyText } from './clipboard';
 import { modelsIcon } from './icon';
+import type { KeysModel } from './keys/model';
+import { type IKeysActions, KeySection } from './keys/section';
+import type { IKeyRow } from './keys/types';
 import type { SidebarModel } from './model';
 import { Panel } from './panel';
 import { snippet } from './snippet';
@@ -11,7 +15,10 @@ import type { IModelRow } from './types';
 
 /** The panel at the left. It asks the server only while somebody can see it. */
 export class Sidebar extends ReactWidget {
-  constructor(private readonly _model: SidebarModel) {
+  constructor(
+    private readonly _model: SidebarModel,
+    private readonly _keys: KeysModel
+  ) {
     super();
     this.id = 'jupyter-uml-sidebar';
     this.addClass('jp-uml-Sidebar');
@@ -25,6 +32,7 @@ export class Sidebar extends ReactWidget {
     if (!this.isDisposed) {
       document.removeEventListener('visibilitychange', this._look);
       this._model.dispose();
+      this._keys.dispose();
       super.dispose();
     }
   }
@@ -32,7 +40,13 @@ export class Sidebar extends ReactWidget {
   protected render(): JSX.Element {
     return (
       <UseSignal signal={this._model.changed}>
-        {() => <Panel state={this._model.state} actions={this._actions} />}
+        {() => (
+          <Panel state={this._model.state} actions={this._actions}>
+            <UseSignal signal={this._keys.changed}>
+              {() => <KeySection state={this._keys.state} actions={this._keyActions} />}
+            </UseSignal>
+          </Panel>
+        )}
       </UseSignal>
     );
   }
@@ -45,7 +59,7 @@ export class Sidebar extends ReactWidget {
 
   protected onBeforeDetach(msg: Message): void {
     document.removeEventListener('visibilitychange', this._look);
-    this._model.active = false;
+    this._seen(false);
     super.onBeforeDetach(msg);
   }
 
@@ -56,7 +70,7 @@ export class Sidebar extends ReactWidget {
 
   protected onAfterHide(msg: Message): void {
     super.onAfterHide(msg);
-    this._model.active = false;
+    this._seen(false);
   }
 
   protected onActivateRequest(msg: Message): void {
@@ -65,8 +79,13 @@ export class Sidebar extends ReactWidget {
   }
 
   private _look = (): void => {
-    this._model.active = this.isVisible && !document.hidden;
+    this._seen(this.isVisible && !document.hidden);
   };
+
+  private _seen(seen: boolean): void {
+    this._model.active = seen;
+    this._keys.active = seen;
+  }
 
   private _actions = {
     load: (id: string) => void this._model.load(id),
@@ -74,9 +93,32 @@ export class Sidebar extends ReactWidget {
     pin: (id: string, pinned: boolean) => void this._model.pin(id, pinned),
     see: (id: string, seen: boolean) => this._model.see(id, seen),
     dismiss: (id: string) => this._model.dismiss(id),
-    refresh: () => this._model.refresh(),
+    refresh: () => {
+      this._model.refresh();
+      this._keys.refresh();
+    },
     copy: (row: IModelRow) => this._copy(row)
   };
+
+  private _keyActions: IKeysActions = {
+    open: open => (this._keys.open = open),
+    create: key => this._keys.create(key),
+    revoke: row => this._revoke(row),
+    forget: () => this._keys.forget(),
+    dismiss: id => this._keys.dismiss(id)
+  };
+
+  private async _revoke(row: IKeyRow): Promise<void> {
+    const { button } = await showDialog({
+      title: `Revoke the key ${row.name}?`,
+      body: 'Programs that use it are refused from then on. This cannot be undone.',
+      buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: 'Revoke' })],
+      defaultButton: 0
+    });
+    if (button.accept) {
+      await this._keys.revoke(row.id);
+    }
+  }
 
   private async _copy(row: IModelRow): Promise<boolean> {
     const text = snippet(row, new URL(PageConfig.getBaseUrl(), window.location.href).href);

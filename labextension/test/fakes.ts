@@ -1,3 +1,4 @@
+import type { ICreatedKey, IKeyRow, IKeysApi, INewKey } from '../src/keys/types';
 import type { IApi, IEstimate, IHealth, IModelRow } from '../src/types';
 
 export function row(id: string, more: Partial<IModelRow> = {}): IModelRow {
@@ -77,5 +78,47 @@ export class ScriptedApi implements IApi {
 
   unload(id: string, force: boolean): Promise<IModelRow> {
     return this.unloads(id, force);
+  }
+}
+
+export function keyRow(id: string, more: Partial<IKeyRow> = {}): IKeyRow {
+  return {
+    id,
+    name: id,
+    state: 'active',
+    scopes: ['infer', 'models:read'],
+    models: null,
+    created: 0,
+    expires_at: null,
+    revoked_at: null,
+    last_used: null,
+    ephemeral: false,
+    requests_per_minute: null,
+    requests_per_hour: null,
+    burst: null,
+    tokens_per_minute: null,
+    max_concurrent: null,
+    ...more
+  };
+}
+
+/** A server's keys. */
+export class ScriptedKeysApi implements IKeysApi {
+  asked = 0;
+  rows: () => Promise<IKeyRow[]> = async () => [];
+  creates: (key: INewKey) => Promise<ICreatedKey> = async key => ({ ...keyRow('k', { name: key.name }), key: 'uml_1' });
+  revokes: (id: string) => Promise<IKeyRow> = async id => keyRow(id, { state: 'revoked', revoked_at: 1 });
+
+  keys(): Promise<IKeyRow[]> {
+    this.asked++;
+    return this.rows();
+  }
+
+  createKey(key: INewKey): Promise<ICreatedKey> {
+    return this.creates(key);
+  }
+
+  revokeKey(id: string): Promise<IKeyRow> {
+    return this.revokes(id);
   }
 }

@@ -20,7 +20,8 @@ test('per cent never overstates, and floats do not take one away', () => {
 });
 
 test('times and numbers of parameters', () => {
-  assert.deepEqual([-1, 59.6, 700, 6000].map(duration).map(plain), ['0 s', '60 s', '12 min', '2 h']);
+  const shown = [-1, 59.6, 700, 6000, 71 * 3600, 30 * 86_400].map(duration).map(plain);
+  assert.deepEqual(shown, ['0 s', '60 s', '12 min', '2 h', '71 h', '30 days']);
   assert.deepEqual([12, 1_500, 596_049_920, 8_030_261_248].map(magnitude), ['12', '1.5k', '596M', '8.03B']);
 });
 

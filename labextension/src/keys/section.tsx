@@ -1,0 +1,100 @@
+import { type RefObject, useEffect, useRef, useState } from 'react';
+
+import { plural } from '../format';
+import { Notice } from '../notice';
+import { KeyForm } from './form';
+import type { IKeysState } from './model';
+import { KeyRow } from './row';
+import { Secret } from './secret';
+import type { IKeyRow, INewKey } from './types';
+
+export interface IKeysActions {
+  open(open: boolean): void;
+  /** Resolves to whether the key was made. */
+  create(key: INewKey): Promise<boolean>;
+  /** Asks first. Resolves when the key is revoked, or stays. */
+  revoke(row: IKeyRow): Promise<void>;
+  forget(): void;
+  dismiss(id: string): void;
+}
+
+interface IProps {
+  state: IKeysState;
+  actions: IKeysActions;
+}
+
+/** Folded below the models: the keys by which other programs ask this server. */
+export function KeySection({ state, actions }: IProps) {
+  const summary = useRef<HTMLElement>(null);
+  const revoke = useRevoke(actions, summary);
+  const forget = () => {
+    actions.forget();
+    summary.current?.focus();
+  };
+  return (
+    <details className="jp-uml-Keys" open={state.open} onToggle={event => actions.open(event.currentTarget.open)}>
+      <summary ref={summary}>API keys</summary>
+      {state.problem && <Notice error={state.problem} />}
+      {state.made && <Secret key={state.made.id} made={state.made} onDismiss={forget} />}
+      <details className="jp-uml-NewKey">
+        <summary>New key</summary>
+        <KeyForm refusal={state.refusal} busy={state.creating} create={actions.create} />
+      </details>
+      <Keys state={state} revoke={revoke} dismiss={actions.dismiss} />
+    </details>
+  );
+}
+
+/** Once a key is revoked its button is gone: the keyboard goes on at `next`. */
+function useRevoke(actions: IKeysActions, next: RefObject<HTMLElement>) {
+  const [times, setTimes] = useState(0);
+  useEffect(() => {
+    if (times > 0 && document.activeElement === document.body) {
+      next.current?.focus();
+    }
+  }, [times, next]);
+  return (row: IKeyRow) => void actions.revoke(row).then(() => setTimes(before => before + 1));
+}
+
+interface IKeys {
+  state: IKeysState;
+  revoke: (row: IKeyRow) => void;
+  dismiss: (id: string) => void;
+}
+
+function Keys({ state, revoke, dismiss }: IKeys) {
+  if (state.keys === null) {
+    return state.problem ? null : <p className="jp-uml-Hint">Looking for keys…</p>;
+  }
+  const now = Date.now() / 1000;
+  const shown = (row: IKeyRow) => (
+    <KeyRow
+      key={row.id}
+      row={row}
+      now={now}
+      revoking={state.revoking.has(row.id)}
+      notice={state.notices.get(row.id)}
+      revoke={revoke}
+      dismiss={dismiss}
+    />
+  );
+  const newestFirst = [...state.keys].sort((a, b) => b.created - a.created);
+  const active = newestFirst.filter(row => row.state === 'active');
+  const ended = newestFirst.filter(row => row.state !== 'active');
+  return (
+    <>
+      {state.keys.length === 0 && <p className="jp-uml-Hint">No keys yet. With one, a program can ask this server.</p>}
+      <ul className="jp-uml-List" aria-label="API keys">
+        {active.map(shown)}
+      </ul>
+      {ended.length > 0 && (
+        <details className="jp-uml-Ended">
+          <summary>{plural(ended.length, 'revoked or expired key')}</summary>
+          <ul className="jp-uml-List" aria-label="Revoked or expired keys">
+            {ended.map(shown)}
+          </ul>
+        </details>
+      )}
+    </>
+  );
+}
