@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import Coroutine
 from dataclasses import asdict, is_dataclass
@@ -14,7 +15,7 @@ from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, stream_request_body
 
-from jupyter_uml.access import Scope
+from jupyter_uml.access import KEY_PREFIX, Scope
 from jupyter_uml.errors import (
     InvalidRequest,
     MethodNotAllowed,
@@ -38,6 +39,8 @@ from jupyter_uml.service import Service
 from jupyter_uml.types import Hold
 
 NOT_SUPPORTED = ("images", "audio", "files", "batches", "moderations")
+
+_SECRET = re.compile(KEY_PREFIX + r"[\w%-]{20,}")
 
 
 @stream_request_body
@@ -207,6 +210,11 @@ class UmlHandler(AuditedHandler):
         self._gone = True
         if self._work is not None:
             self._work.cancel()
+
+    def _log(self) -> None:
+        """In the access log there is no key, also where somebody put one into the address by mistake."""
+        self.request.uri = _SECRET.sub(f"{KEY_PREFIX}[secret]", self.request.uri or "")
+        super()._log()
 
     def on_finish(self) -> None:
         self._take_body()

@@ -235,6 +235,15 @@ def test_a_fault_of_ours_is_in_the_log_without_the_token(tmp_path: Path) -> None
     assert server.token not in log
 
 
+def test_a_key_in_an_address_is_not_in_the_log(server: Server) -> None:
+    secret = "uml_" + "a1" * 20
+    for path in (f"keys/{secret}", f"models/{secret}", f"nope/{secret}?name={secret}"):
+        assert server.get(path).status_code == 404
+    log = server.log.read_text()
+    assert secret not in log
+    assert "keys/uml_[secret]" in log
+
+
 def test_every_answer_has_the_requests_id(server: Server) -> None:
     for response in (server.post("v1/chat/completions", CHAT), server.get("nope"), server.post("v1/completions", {})):
         assert response.headers["X-Request-Id"].startswith("req_")
