@@ -66,8 +66,8 @@ types: $(VENV)/.test
 	@$(BIN)/mypy
 
 # Side by side, as about half of the time is waiting. The last one shows its progress, the others are shown at their ends.
-UNIT_1 = tests/engine tests/demo tests/bench tests/reliability
-UNIT_2 = tests/server tests/client tests/kernel
+UNIT_1 = tests/engine tests/demo tests/bench tests/reliability tests/commands tests/access
+UNIT_2 = tests/server tests/client tests/kernel tests/protocol
 unit: $(VENV)/.test
 	$(call step,unit tests)
 	@set +e; logs=$$(mktemp -d); $(PYTEST) -m 'not browser' $(UNIT_1) >"$$logs/1" 2>&1 & first=$$!; \
