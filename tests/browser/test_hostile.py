@@ -44,7 +44,8 @@ def text(lab: Lab, bird: Canary) -> str:
 
 def check_harmless(shown: Locator) -> None:
     """It is text and links to other sites; hovering over any of it does nothing."""
-    assert shown.locator(HARMFUL).evaluate_all("all => all.map(one => one.outerHTML)") == []
+    ours = "all => all.filter(one => !one.closest('.jp-uml-NewKey > .jp-uml-Form')).map(one => one.outerHTML)"
+    assert shown.locator(HARMFUL).evaluate_all(ours) == []  # the sidebar has a form of its own, for keys
     styled = "all => all.filter(one => getComputedStyle(one).position === 'fixed').map(one => one.outerHTML)"
     assert shown.locator("*").evaluate_all(styled) == []
     links = shown.locator("a[href]").evaluate_all("all => all.map(one => [new URL(one.href).protocol, one.rel])")
