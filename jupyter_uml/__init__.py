@@ -45,13 +45,21 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from jupyter_uml.kernel.chat_panel import ChatPanel
+    from jupyter_uml.kernel.map import amap
+    from jupyter_uml.kernel.map import map as map
     from jupyter_uml.kernel.model_panel import ModelPanel
 
 __version__ = "0.1.0"
-__all__ = ["ChatPanel", "ModelPanel", "__version__", "load_ipython_extension"]
+# Without `map`: a star import must not take Python's own away.
+__all__ = ["ChatPanel", "ModelPanel", "__version__", "amap", "load_ipython_extension"]
 
 # Imported when they are first used: `import jupyter_uml` must cost nothing.
-_LAZY = {"ModelPanel": "jupyter_uml.kernel.model_panel", "ChatPanel": "jupyter_uml.kernel.chat_panel"}
+_LAZY = {
+    "ModelPanel": "jupyter_uml.kernel.model_panel",
+    "ChatPanel": "jupyter_uml.kernel.chat_panel",
+    "amap": "jupyter_uml.kernel.map",
+    "map": "jupyter_uml.kernel.map",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -75,6 +75,14 @@ def _json(name: str, title: str, run: Workload) -> Row:
     return Row(name, title, run, 8, 2048, metrics, DECODING)
 
 
+def _table(name: str, title: str, run: Workload) -> Row:
+    metrics = (
+        Metric("rows_per_second", "rows/s", "", 3.0, higher=True),
+        Metric("times_a_loop", "times a loop of single calls", "", higher=True, own=True),
+    )
+    return Row(name, title, run, 8, 2048, metrics, FAST)
+
+
 _GAP = (
     Metric("longest_gap", "longest gap", "ms", 0.1),
     Metric("first", "first token of the long prompt", "ms"),
@@ -96,6 +104,8 @@ ROWS = (
         ),
         FAST,
     ),
+    _table("map", "uml.map: 500 rows behind 1,000 tokens", workloads.table),
+    _table("map-typed", "uml.map: the same with a schema", workloads.typed_table),
     Row(
         "run-again",
         "a cell run again behind 1,500 tokens",

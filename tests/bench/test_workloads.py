@@ -9,7 +9,7 @@ def test_the_longest_gap_counts_where_it_touches_the_span() -> None:
 
 
 def test_shorter_lengths_keep_their_proportions() -> None:
-    assert Scale().shorter() == Scale(50, 50, 375, 1000, 150)
+    assert Scale().shorter() == Scale(50, 50, 375, 1000, 150, 250, 125)
 
 
 def test_a_cut_answer_may_follow_the_schema() -> None:

@@ -10,14 +10,20 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import random
 import re
+import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
+from unittest import mock
 
 import psutil
 
+import jupyter_uml
+from jupyter_uml.client import AsyncUniversalClient
+from jupyter_uml.kernel.mapping.result import Mapped
 from tests.bench.load import Request, RequestError, Target, together
 from tests.bench.peers import Ours, Peer
 from tests.bench.process_figures import MemoryWatch, idle_since
@@ -25,6 +31,7 @@ from tests.bench.summary import mean, percentile
 
 SAMPLING: dict[str, Any] = {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.05}
 CELL = 8  # tokens of a short answer: a class, a yes or no
+ROW = 24  # tokens of a row of a table
 Figures = dict[str, float]
 
 
@@ -37,9 +44,11 @@ class Scale:
     prefix: int = 1500
     long: int = 4000
     edit: int = 600
+    instructions: int = 1000  # before every row of a table
+    rows: int = 500  # of it; no tokens
 
     def shorter(self) -> Scale:
-        return Scale(self.prompt // 4, self.answer // 4, self.prefix // 4, self.long // 4, self.edit // 4)
+        return Scale(*(length // 4 for length in astuple(self)))
 
 
 class Scene:
@@ -198,6 +207,74 @@ async def stop(scene: Scene) -> Figures:
     return {**figures, "next_first": reply.times[0] - stopped}
 
 
+async def table(scene: Scene) -> Figures:
+    """`jupyter_uml.map` over a table whose rows come behind the same instructions; answers are short texts."""
+    return await _table(scene, None)
+
+
+async def typed_table(scene: Scene) -> Figures:
+    """The same, and each answer is a record: two choices, a number and a yes or no."""
+    return await _table(scene, RECORD)
+
+
+async def _table(scene: Scene, schema: dict[str, Any] | None) -> Figures:
+    """Ours by `jupyter_uml.map`, and by a loop that asks for a tenth of the rows one by one; another server by an
+    `openai` client with as many rows in flight as it has places."""
+    instructions, texts = scene.text(scene.scale.instructions), [scene.text(ROW) for _ in range(scene.scale.rows)]
+    began = time.perf_counter()
+    if not isinstance(scene.peer, Ours):
+        await _by_openai(scene, [f"{instructions}\n\n{text}" for text in texts], schema)
+        return {"rows_per_second": len(texts) / (time.perf_counter() - began)}
+    async with AsyncUniversalClient(scene.target.url, scene.target.headers["Authorization"].split()[1]) as client:
+        result = await _by_map(client, scene, instructions + "\n\n{text}", texts, schema)
+        rate = len(texts) / (time.perf_counter() - began)
+        looped = await _by_loop(client, scene, texts[: max(1, len(texts) // 10)], schema)
+    cached = result.stats.cached_tokens / result.stats.prompt_tokens
+    return {"rows_per_second": rate, "times_a_loop": rate / looped, "loop": looped, "cached_share": cached}
+
+
+async def _by_map(
+    client: AsyncUniversalClient, scene: Scene, prompt: str, texts: list[str], schema: dict[str, Any] | None
+) -> Mapped:
+    limit = CELL if schema is None else None
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, JUPYTER_DATA_DIR=folder):
+        asked = {"model": scene.target.model, "schema": schema, "max_tokens": limit, "client": client}
+        result = await jupyter_uml.amap(texts, prompt, progress=False, **asked)
+    if result.errors:
+        raise RequestError(result.errors[0].message)
+    return result
+
+
+async def _by_loop(
+    client: AsyncUniversalClient, scene: Scene, texts: list[str], schema: dict[str, Any] | None
+) -> float:
+    """Rows a second, behind instructions of its own."""
+    instructions, began = scene.text(scene.scale.instructions), time.perf_counter()
+    asked = {"model": scene.target.model, "schema": schema, "max_tokens": CELL if schema is None else None}
+    for text in texts:
+        await client.chat(f"{instructions}\n\n{text}", temperature=0, **asked)
+    return len(texts) / (time.perf_counter() - began)
+
+
+async def _by_openai(scene: Scene, prompts: list[str], schema: dict[str, Any] | None) -> None:
+    from openai import AsyncOpenAI
+
+    places = asyncio.Semaphore(scene.streams)
+    form: dict[str, Any] = {"max_tokens": CELL} if schema is None else {"response_format": _response_format(schema)}
+
+    async def ask(prompt: str) -> None:
+        async with places:
+            messages: Any = [{"role": "user", "content": prompt}]
+            reply = await client.chat.completions.create(
+                model=scene.target.model, messages=messages, temperature=0, **form
+            )
+        if schema is not None:
+            json.loads(reply.choices[0].message.content)
+
+    async with AsyncOpenAI(base_url=f"{scene.target.url}/v1", api_key="none", timeout=None) as client:
+        await asyncio.gather(*(ask(prompt) for prompt in prompts))
+
+
 async def memory(scene: Scene) -> Figures:
     """The most that all processes of a server took, from its start to the end of its answers, in bytes.
 
@@ -254,12 +331,24 @@ DENSE = _object(
 )
 
 
+RECORD = _object(
+    category={"type": "string", "enum": ["billing", "delivery", "product quality", "something else"]},
+    sentiment={"type": "string", "enum": ["positive", "neutral", "negative"]},
+    stars={"type": "integer", "minimum": 1, "maximum": 5},
+    needs_answer={"type": "boolean"},
+)
+
+
+def _response_format(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "record", "strict": True, "schema": schema}}
+
+
 def _structured(scene: Scene, schema: dict[str, Any], max_tokens: int) -> Request:
     body = {
         "model": scene.target.model,
         "messages": [{"role": "user", "content": scene.text(scene.scale.prompt)}],
         "max_tokens": max_tokens,
-        "response_format": {"type": "json_schema", "json_schema": {"name": "record", "strict": True, "schema": schema}},
+        "response_format": _response_format(schema),
         "stream": True,
         "stream_options": {"include_usage": True},
         "seed": scene.choice(1 << 30),
