@@ -66,8 +66,8 @@ types: $(VENV)/.test
 	@$(BIN)/mypy
 
 # Side by side, as about half of the time is waiting. The last one shows its progress, the others are shown at their ends.
-UNIT_1 = tests/engine tests/demo tests/bench tests/reliability tests/commands tests/access
-UNIT_2 = tests/server tests/client tests/kernel tests/protocol
+UNIT_1 = tests/engine tests/demo tests/bench tests/reliability tests/commands tests/protocol
+UNIT_2 = tests/server tests/client tests/kernel
 unit: $(VENV)/.test
 	$(call step,unit tests)
 	@set +e; logs=$$(mktemp -d); $(PYTEST) -m 'not browser' $(UNIT_1) >"$$logs/1" 2>&1 & first=$$!; \
@@ -81,7 +81,7 @@ sidebar: $(VENV)/.test
 
 notebooks: $(VENV)/.test
 	$(call step,notebooks)
-	@$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
+	@$(PYTEST) -p nbval.plugin --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
 
 # In a process of their own: Playwright keeps an event loop running.
 browser: $(VENV)/.test

@@ -2,8 +2,10 @@
 
 The way of a request, here of a `%%uml` cell:
 
-1. `kernel/magics.py` takes the cell and calls the client; `client/client.py` finds the server (`client/discover.py`)
-   and sends the request (`client/transport.py`). An `openai` program or the sidebar sends the same bytes.
+1. `kernel/magics.py` takes the cell, `kernel/question.py` makes a request of it, `kernel/answering.py` asks it and
+   shows what comes (a command of `%uml` is a file of `kernel/verbs/`). `client/client.py` finds the server
+   (`client/discover.py`) and sends the request (`client/transport.py`). An `openai` program or the sidebar sends the
+   same bytes.
 2. `server/base.py` is the gate: who asks (`server/credentials.py`), may they, is the body sound. `server/endpoint.py`
    is the route of every protocol. It enters by `server/gate.py`, which holds keys, limits, usage and audit (`access/`);
    `server/passage.py` is one request's way through, and what is recorded of it. `protocol/` says what the protocols
@@ -24,16 +26,19 @@ The way of a request, here of a `%%uml` cell:
    of models). Embeddings and scores take turns with that (`engine/side_work.py`).
 7. One message a step brings the new pieces back; `service.py` yields them as chunks, `protocol/` makes them events,
    `server/stream.py` writes these at the reader's pace.
-8. The client decodes them (`client/sse.py`), and `kernel/render.py` shows them as Markdown that cannot harm the page.
+8. The client decodes them (`client/sse.py`), and `display/render.py` shows them as Markdown that cannot harm the page.
 
-Closing the stream at any point of this way aborts the sequence in the engine. Errors travel the same way back, as the
-tree of `errors.py`. A process without a server runs steps 3 to 7 in place (`LocalTransport`), the
-`openai` package included.
+Closing the stream at any point of this way aborts the sequence in the engine, unless the request has a label: then
+`generations/` keeps the answer in a log, `server/kept.py` and `client/local_generations.py` write it, anybody who is
+allowed to reads it on, and only `stop` ends it. Errors travel the same way back, as the tree of `errors.py`. A process
+without a server runs steps 3 to 7 in place (`LocalTransport`), the `openai` package included.
 
-Beside the way: `loader/hub/` brings models here, `loader/health.py` watches the workers; `commands/` holds the
-sub-commands of `jupyter uml`; `server/extension.py` builds everything once; `demo/` holds the bundled model and what
-it was trained by; `labextension/` (outside the package) is JupyterLab's sidebar. A file imports from lower layers
-only, as `tests/test_layers.py` lists them.
+Beside the way: `kernel/record.py` says in each output what its answer came from, `kernel/answer_cache.py` keeps
+answers, `kernel/verify.py` asks them again; `kernel/map.py` is `uml.map`. `loader/hub/` brings models here,
+`loader/health.py` watches the workers; `cell_traceback.py` shortens what a cell shows of an error; `commands/` holds
+the sub-commands of `jupyter uml`; `server/extension.py` is what Jupyter starts, `server/parts.py` builds everything
+once; `demo/` holds the bundled model and what it was trained by; `labextension/` (outside the package) is JupyterLab's
+sidebar. A file imports from lower layers only, as `tests/test_layers.py` lists them.
 """
 
 from __future__ import annotations

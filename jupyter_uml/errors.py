@@ -9,6 +9,8 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Any, ClassVar, Self
 
+from jupyter_uml.cell_traceback import cell_traceback
+
 Detail = str | int | float | bool | None
 
 
@@ -43,6 +45,9 @@ class UmlError(Exception):
     def copy(self) -> UmlError:
         """A new error that says the same. One object raised again and again would collect everybody's traceback."""
         return self._restore(self.message, self.param, dict(self.details))
+
+    def _render_traceback_(self) -> list[str]:  # IPython asks for it
+        return cell_traceback(self, self.copy())
 
     @staticmethod
     def from_dict(body: dict[str, Any]) -> UmlError:
@@ -111,6 +116,25 @@ class PreviousResponseNotFound(InvalidRequest):
     """The same, where a request goes on from it."""
 
     code = "previous_response_not_found"
+
+
+class GenerationNotFound(InvalidRequest):
+    """It never was, it was somebody else's, or it has been forgotten."""
+
+    code = "generation_not_found"
+
+
+class GenerationConflict(UmlError):
+    """Another generation has this id."""
+
+    code = "generation_conflict"
+    kind = "conflict_error"
+
+
+class EventsForgotten(InvalidRequest):
+    """The answer is longer than what is kept of it, and its beginning is asked for."""
+
+    code = "events_forgotten"
 
 
 class AuthenticationFailed(UmlError):
@@ -297,3 +321,16 @@ class StreamInterrupted(UmlError):
 
     code = "stream_interrupted"
     kind = "connection_error"
+
+
+class TimedOut(UmlError, TimeoutError):
+    """A call took longer than its `timeout`, which `seconds` says. What it had begun has been stopped."""
+
+    code = "timed_out"
+    kind = "timeout_error"
+
+
+class UnparsableAnswer(UmlError):
+    """An answer is not of the form that was asked for: it was cut before its end, or calls tools instead."""
+
+    code = "unparsable_answer"

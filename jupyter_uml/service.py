@@ -6,23 +6,25 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from functools import partial
+from importlib.metadata import version
 from typing import Any, Self, TypeVar
 
 from jupyter_uml import __version__
 from jupyter_uml.access import Slot, Turns, expected_tokens
 from jupyter_uml.access.turns import Lane
-from jupyter_uml.loader.catalog.catalog import Catalog, default_model_dir
+from jupyter_uml.defaults import KEEP_ALIVE, QUEUE_SECONDS, default_cache_dir, default_model_dir
+from jupyter_uml.loader.catalog.catalog import Catalog
 from jupyter_uml.loader.catalog.defaults import with_defaults
 from jupyter_uml.loader.handle import EngineHandle
 from jupyter_uml.loader.hub.hub import Hub
 from jupyter_uml.loader.hub.pull import Pulls, id_in
-from jupyter_uml.loader.loader import KEEP_ALIVE, QUEUE_SECONDS, UniversalLoader
+from jupyter_uml.loader.loader import UniversalLoader
 from jupyter_uml.loader.memory.machine import available_memory, total_memory
 from jupyter_uml.loader.memory.model_sizes import fits_this_machine
 from jupyter_uml.loader.memory.planner import Planner
 from jupyter_uml.loader.memory.record import MemoryRecords, default_records_path
 from jupyter_uml.loader.profiles import Profiles
-from jupyter_uml.loader.prompt_cache import default_cache_dir, prompt_cache
+from jupyter_uml.loader.prompt_cache import prompt_cache
 from jupyter_uml.loader.speed import SpeedRecords, default_speeds_path, threads_to_try
 from jupyter_uml.types import (
     CacheSettings,
@@ -92,12 +94,16 @@ class Service:
         return {
             "status": "ok",
             "version": __version__,
+            "engine": f"llama-cpp-python {version('llama-cpp-python')}, jupyter_uml {__version__}",
             "loaded": [status.id for status in self.loader.statuses() if status.state == "loaded"],
             "memory": {"total_bytes": total_memory(), "available_bytes": available_memory()},
         }
 
-    async def models(self) -> list[ModelStatus]:
+    async def models(self, refresh: bool = False) -> list[ModelStatus]:
+        """`refresh`: looks at the disks first; otherwise what came there is listed within two seconds."""
         await self.loader.start()
+        if refresh:
+            await self.loader.look()
         return self.loader.statuses()
 
     async def model(self, model_id: str) -> ModelStatus:

@@ -14,15 +14,18 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO, NoReturn, TypeVar
 
 from jupyter_uml import ipc, limits
+from jupyter_uml.engine.build import signature
 from jupyter_uml.engine.draft_model import DraftModel
 from jupyter_uml.engine.drafting import Drafting
 from jupyter_uml.engine.engine import Engine, Failure, Output
-from jupyter_uml.engine.fingerprint import file_sha256
+from jupyter_uml.engine.fingerprint import file_sha256, known_sha256
 from jupyter_uml.engine.model import Model
 from jupyter_uml.engine.purpose import check_writes
 from jupyter_uml.engine.sampler import prepare
@@ -34,6 +37,7 @@ from jupyter_uml.types import (
     GenerateRequest,
     Measured,
     MeasureRequest,
+    ModelInfo,
     ModelSpec,
     PromptRequest,
     RenderedPrompt,
@@ -163,7 +167,7 @@ class Worker:
         except UmlError as error:
             self._outbox.send(ipc.LoadFailed(error.to_dict()))
             sys.exit(0)
-        self._outbox.send(ipc.Loaded(engine.info, engine.settings))
+        self._outbox.send(ipc.Loaded(_identified(engine), engine.settings))
         return engine
 
     def _drain(self, engine: Engine) -> list[Output]:
@@ -264,6 +268,16 @@ def _engine(model: Model, settings: EffectiveSettings) -> Engine:
     if spec.draft_path is not None:
         engine.drafting = Drafting(DraftModel(spec.draft_path, model, settings))
     return engine
+
+
+def _identified(engine: Engine) -> ModelInfo:
+    """With what it takes to know later whether the same would be computed."""
+    spec, whole = engine.model.spec, int(engine.model.metadata("split.count") or 0) <= 1
+    folder = Path(spec.cache.folder) if spec.cache.folder else None
+    sha256 = None
+    with suppress(OSError):  # gone, or replaced, since it was opened
+        sha256 = known_sha256(Path(spec.path), folder) if whole else None
+    return replace(engine.info, sha256=sha256, engine=signature())
 
 
 def _store(spec: ModelSpec, settings: EffectiveSettings) -> StateStore:

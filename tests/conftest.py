@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import runpy
 import secrets
 import signal
 import ssl
@@ -14,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +25,15 @@ import psutil
 import pytest
 
 from jupyter_uml.demo import demo_model_path
+from tests.warm_start import Forked
 
 # A shell that starts the tests in the background has SIGINT ignored, which all that they start would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 START_SECONDS = 60.0
 QUICK_START = Path(__file__).with_name("quick_start")
+# Of these only JupyterLab's own tests notice something; jupyter_lsp alone runs npm for a second.
+OTHERS = ("jupyterlab", "jupyter_lsp", "jupyter_server_terminals", "notebook_shim")
 TLS = ssl.create_default_context()  # made once: httpx reads all certificates for each request otherwise
 
 
@@ -39,6 +45,9 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for name in ("CONFIG", "DATA", "RUNTIME"):
             patch.setenv(f"JUPYTER_{name}_DIR", str(folder / name.lower()))
         patch.setenv("PYTHONPATH", str(QUICK_START), prepend=os.pathsep)
+        # Each new HTTP client reads the file of all certificates, for 27 ms; in a folder it looks when it needs one.
+        patch.delenv("SSL_CERT_FILE", raising=False)
+        patch.setenv("SSL_CERT_DIR", ssl.get_default_verify_paths().openssl_capath)
         yield
 
 
@@ -46,7 +55,7 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 class Server:
     """A running Jupyter server (or `jupyter uml`) with our extension. `url` is the address of our routes."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     root: str
     token: str
     log: Path
@@ -127,14 +136,34 @@ def endless_model() -> bytes:
     return bytes(content)
 
 
-def launch(folder: Path, *, standalone: bool = False, args: tuple[str, ...] = (), model_dirs: bool = True) -> Server:
-    """Start a server with folders of its own and wait until it answers. It has the models `demo` and `endless`."""
+def launch(
+    folder: Path,
+    *,
+    standalone: bool = False,
+    args: tuple[str, ...] = (),
+    model_dirs: bool = True,
+    cold: bool = False,
+) -> Server:
+    """Start a server with folders of its own and wait until it answers. It has the models `demo` and `endless`.
+
+    A cold start is what people have: a new process, with JupyterLab beside us. It takes 2.5 s, the other one 0.5 s.
+    """
     runtime, models = folder / "runtime", folder / "models"
     for path in (runtime, models, folder / "work", folder / "home"):
         path.mkdir(parents=True, exist_ok=True)
     (models / "endless.gguf").write_bytes(endless_model())
     token = secrets.token_hex(16)
-    module = "jupyter_uml" if standalone else "jupyter_server"
+    arguments = [
+        "jupyter_uml" if standalone else "jupyter_server",
+        "--ip=127.0.0.1",
+        f"--port={40000 + secrets.randbelow(20000)}",
+        "--no-browser",
+        "--allow-root",
+        f"--IdentityProvider.token={token}",
+        *([f"--UMLApp.model_dirs={models}"] if model_dirs else []),
+        *(f"--ServerApp.jpserver_extensions={name}=False" for name in OTHERS if not cold and not standalone),
+        *args,
+    ]
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("JUPYTER_", "JPY_"))}
     environment |= {
         "HOME": str(folder / "home"),  # the models of whoever runs the tests are not looked at
@@ -144,43 +173,37 @@ def launch(folder: Path, *, standalone: bool = False, args: tuple[str, ...] = ()
         "IPYTHONDIR": str(folder / "ipython"),
     }
     log = folder / "server.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                module,
-                "--ip=127.0.0.1",
-                f"--port={40000 + secrets.randbelow(20000)}",
-                "--no-browser",
-                "--allow-root",
-                f"--IdentityProvider.token={token}",
-                *([f"--UMLApp.model_dirs={models}"] if model_dirs else []),
-                *args,
-            ],
-            cwd=folder / "work",
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    log.touch()
+    process = (_started if cold else _forked)(arguments, environment, folder / "work", log)
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         for path in runtime.glob("jpserver-*.json"):
             try:
                 root = json.loads(path.read_text())["url"].replace("localhost", "127.0.0.1")
-                httpx2.get(f"{root}uml/health", timeout=5)
+                httpx2.get(f"{root}uml/health", timeout=5, verify=TLS)
             except (ValueError, KeyError, httpx2.HTTPError):
                 continue
             return Server(process, root, token, log, runtime, models, standalone)
-        time.sleep(0.05)
+        time.sleep(0.02)
     process.kill()
     raise AssertionError(f"the server did not start:\n{log.read_text()}")
+
+
+def _started(arguments: list[str], environment: dict[str, str], folder: Path, log: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", *arguments]
+    with log.open("wb") as output:
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT)
+
+
+def _forked(arguments: list[str], environment: dict[str, str], folder: Path, log: Path) -> Forked:
+    main = partial(runpy.run_module, arguments[0], run_name="__main__", alter_sys=True)
+    return Forked(main, arguments, environment, folder=folder, output=log, errors=log)
 
 
 @pytest.fixture(scope="session")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One Jupyter server for all tests that leave it as they found it."""
-    server = launch(tmp_path_factory.mktemp("shared"))
+    server = launch(tmp_path_factory.mktemp("shared"), cold=True)
     yield server
     server.stop()
 
@@ -203,7 +226,7 @@ def own_server(tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def standalone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """`jupyter uml`, without Jupyter's contents and kernels."""
-    server = launch(tmp_path_factory.mktemp("standalone"), standalone=True)
+    server = launch(tmp_path_factory.mktemp("standalone"), standalone=True, cold=True)
     yield server
     server.stop()
 
@@ -221,15 +244,22 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """A test that leaves a worker, a thread or a descriptor behind has failed."""
-    me = psutil.Process()
     before = {thread.ident for thread in threading.enumerate()}
     yield
-    left = [child for child in me.children() if is_worker(child)]
+    left = [child for child in _children() if is_worker(child)]
     assert not left, f"worker processes left behind: {left}"
     threads = [t for t in threading.enumerate() if t.ident not in before and not _belongs_to_a_library(t)]
     for thread in threads:
         thread.join(5)
     assert not [t for t in threads if t.is_alive()], f"threads left behind: {threads}"
+
+
+def _children() -> list[psutil.Process]:
+    """Those that psutil finds by a look at every process of the machine, which is too long after each test."""
+    with contextlib.suppress(OSError, psutil.Error):  # a thread or a child has just ended
+        if listed := [path.read_text() for path in Path("/proc/self/task").glob("*/children")]:
+            return [psutil.Process(int(pid)) for pid in " ".join(listed).split()]
+    return psutil.Process().children()
 
 
 def _belongs_to_a_library(thread: threading.Thread) -> bool:

@@ -28,6 +28,28 @@ HEAVY = {
     "pydantic",
     "tornado",
 }
+# What a Jupyter server does without until it listens: half a second of each of its starts.
+LATE = {
+    "huggingface_hub",
+    "httpx2",
+    "msgspec",
+    "numpy",
+    "pydantic",
+    "jupyter_uml.loader",
+    "jupyter_uml.protocol",
+    "jupyter_uml.server.base",
+    "jupyter_uml.service",
+    "jupyter_uml.types",
+}
+START = """
+import json, sys
+from jupyter_server.serverapp import ServerApp
+others = dict.fromkeys(("jupyterlab", "notebook_shim", "notebook", "jupyter_lsp", "jupyter_server_terminals"), False)
+server = ServerApp(jpserver_extensions={"jupyter_uml": True} | others)
+server.initialize(["--port=0", "--no-browser", "--allow-root", "--ServerApp.log_level=ERROR"])
+assert "uml" in server.extension_manager.extension_points
+print(json.dumps(list(sys.modules)))
+"""
 MEASURE = """
 import json, sys, time
 started = time.perf_counter()
@@ -50,6 +72,14 @@ def test_import_loads_nothing_heavy() -> None:
 
 def test_import_is_fast() -> None:
     assert min(import_in_a_fresh_interpreter()[0] for _ in range(5)) < LIMIT_SECONDS
+
+
+def test_a_jupyter_server_starts_without_what_answers_requests() -> None:
+    child = subprocess.run([sys.executable, "-c", START], check=False, capture_output=True, text=True, timeout=60)
+    assert child.returncode == 0, child.stderr
+    modules = set(json.loads(child.stdout))
+    assert "jupyter_uml.server.extension" in modules
+    assert not LATE & modules
 
 
 @pytest.mark.parametrize("name", jupyter_uml.__all__)

@@ -20,22 +20,24 @@ PACKAGE = ROOT / "jupyter_uml"
 # other. Left out of the order: `jupyter_uml/__init__.py`, which names the public things of all layers, `__main__.py`,
 # which starts the server, and `demo`.
 LAYERS = (
-    ("errors", "subcommands"),
+    ("cell_traceback",),
+    ("errors", "subcommands", "defaults"),
     ("types",),
-    ("access",),
+    ("access", "generations"),
     ("engine", "ipc", "limits"),
     ("worker",),
     ("loader",),
     ("service",),
-    ("protocol",),
+    ("protocol", "display"),
     ("server", "client"),
     ("kernel", "commands"),
 )
 
 # Parts that may use less than their layer would let them.
 ONLY = {
-    "kernel": {"client", "types", "errors"},
-    "commands": {"client", "service", "loader", "types", "errors"},
+    "kernel": {"client", "display", "types", "errors"},
+    "display": {"types"},
+    "commands": {"client", "service", "loader", "types", "defaults", "errors"},
 }
 
 # The demo model's path is for the loader and all above it; how it was trained is for nobody.
@@ -63,11 +65,12 @@ THIRD_PARTY = {
         "demo/",
     ),
     "llguidance": ("engine/grammar.py", "engine/vocabulary.py"),
-    "numpy": ("engine/", "demo/"),
+    "numpy": ("engine/", "demo/", "client/side_results.py"),
+    "websockets": ("client/socket.py",),
     "jinja2": ("engine/sandbox.py", "demo/"),
     "msgspec": ("ipc.py", "engine/state_file.py", "loader/"),
     "psutil": ("loader/", "server/", "commands/"),
-    "jupyter_core": ("loader/", "server/", "client/", "commands/"),
+    "jupyter_core": ("defaults.py", "loader/", "server/", "client/", "commands/"),
     "tornado": ("server/",),
     "jupyter_server": ("server/", "commands/"),
     "pydantic": ("server/", "protocol/", "client/tools.py", "client/schemas.py"),
@@ -77,11 +80,11 @@ THIRD_PARTY = {
     "huggingface_hub": ("loader/hub/",),
     "openai": ("client/",),
     "traitlets": ("server/", "kernel/", "commands/", "__main__.py"),
-    "IPython": ("kernel/", "__init__.py"),
+    "IPython": ("kernel/", "__init__.py", "cell_traceback.py"),
     "ipywidgets": ("kernel/",),
     "anywidget": ("kernel/",),
-    "markdown_it": ("kernel/",),
-    "nh3": ("kernel/",),
+    "markdown_it": ("display/",),
+    "nh3": ("display/",),
     "torch": ("demo/",),
     "tokenizers": ("demo/",),
     "gguf": ("demo/",),

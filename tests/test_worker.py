@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import struct
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_uml import ipc
+from jupyter_uml import __version__, ipc
 from jupyter_uml.demo import demo_model_path
 from jupyter_uml.types import (
     Chunk,
@@ -23,6 +25,7 @@ from jupyter_uml.types import (
     Grammar,
     LoadSettings,
     Message,
+    ModelInfo,
     ModelSpec,
     PromptRequest,
     SamplingParams,
@@ -78,6 +81,33 @@ def load(pipe: Pipe, path: Path | None = None) -> None:
     assert isinstance(pipe.receive(), ipc.Ready)
     pipe.send(ipc.Load(ModelSpec("demo", str(path or demo_model_path()))))
     pipe.until(ipc.Loaded)
+
+
+def test_it_says_what_answers_come_from(tmp_path: Path) -> None:
+    """The file that was loaded, whatever takes its place; its template; what computes."""
+
+    def loaded_info(content: bytes) -> ModelInfo:
+        pipe = Pipe()
+        try:
+            (tmp_path / "model.gguf").write_bytes(content)
+            assert isinstance(pipe.receive(), ipc.Ready)
+            pipe.send(ipc.Load(ModelSpec("demo", str(tmp_path / "model.gguf"))))
+            loaded = pipe.until(ipc.Loaded)
+            assert isinstance(loaded, ipc.Loaded)
+            return loaded.info
+        finally:
+            pipe.close()
+
+    content = demo_model_path().read_bytes()
+    other = content.replace(b"role == 'system'", b"role == 'sYstem'")
+    info, changed = loaded_info(content), loaded_info(other)
+    assert info.sha256 == hashlib.sha256(content).hexdigest()
+    assert changed.sha256 == hashlib.sha256(other).hexdigest() != info.sha256
+    assert info.template_sha256 != changed.template_sha256
+    assert len(info.template_sha256 or "") == 64
+    assert changed.engine == info.engine
+    builds = f"llama-cpp-python {version('llama-cpp-python')}, jupyter_uml {__version__}, "
+    assert (info.engine or "").startswith(builds)
 
 
 def test_handshake_then_an_answer(pipe: Pipe) -> None:

@@ -106,15 +106,18 @@ class KeyRing:
         models: Sequence[str] | None = None,
         expires_in: float | None = None,
         limits: Limits | None = None,
+        secret: str | None = None,
     ) -> tuple[Key, str]:
-        """The same for this server only: the key is on no disk and dies with the process.
+        """The same for this server only: the key is on no disk and dies with the process. `secret`: one that
+        `new_secret` has made already.
 
         Raises:
             InvalidRequest: as `create`.
         """
         if len(self._ephemeral) >= MOST_EPHEMERAL:
             raise InvalidRequest(f"There are {MOST_EPHEMERAL} keys of this server already.")
-        key, secret = replace(self._new(name, scopes, models, expires_in, limits), ephemeral=True), new_secret()
+        key = replace(self._new(name, scopes, models, expires_in, limits), ephemeral=True)
+        secret = secret or new_secret()
         self._ephemeral[digest(secret)] = key
         return key, secret
 

@@ -7,9 +7,9 @@ from typing import Literal
 from weakref import WeakKeyDictionary
 
 from jupyter_uml.access.fair_queue import FairQueue, Slot
+from jupyter_uml.defaults import MAX_QUEUE
 from jupyter_uml.types import Priority
 
-MAX_WAITING = 512  # requests for one engine
 # As many again as the engine computes side by side are let in to wait there: so it never waits for the next one.
 AHEAD = 2
 
@@ -20,7 +20,7 @@ Lane = Literal["answers", "side"]
 class Turns:
     """For one event loop. `max_waiting`: requests that wait in one queue; more are told when to come again."""
 
-    def __init__(self, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(self, max_waiting: int = MAX_QUEUE) -> None:
         self._max_waiting = max_waiting
         self._queues: WeakKeyDictionary[object, dict[Lane, FairQueue]] = WeakKeyDictionary()
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from jupyter_uml.client.calls import AsyncCalls, Calls, share_docstrings
 from jupyter_uml.client.keys import ALL_GROUPS, PROGRAM, ApiKey, NewKey, UsageTotal
-from jupyter_uml.client.loop_thread import LoopThread
-from jupyter_uml.client.transport import Transport
 from jupyter_uml.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -17,15 +16,12 @@ if TYPE_CHECKING:
 Day = str | date | None  # in UTC
 
 
-class AsyncAdministration:
+class AsyncAdministration(AsyncCalls):
     """Without a server all this is about the servers of this user to come, and of those that ran."""
-
-    async def transport(self) -> Transport:
-        raise NotImplementedError
 
     async def keys(self) -> list[ApiKey]:
         """All keys there are, oldest first; revoked and expired ones, too."""
-        return await (await self.transport()).keys()
+        return await self._call(lambda transport: transport.keys())
 
     async def create_key(
         self,
@@ -56,15 +52,15 @@ class AsyncAdministration:
             "max_concurrent": max_concurrent,
         }
         given = {name: value for name, value in asked.items() if value is not None}
-        return await (await self.transport()).create_key(given)
+        return await self._call(lambda transport: transport.create_key(given))
 
     async def expire_key(self, key_id: str, expires_in: float | str | None) -> ApiKey:
         """Lets a key end so many seconds from now, or after "30d"; None: never."""
-        return await (await self.transport()).expire_key(_id(key_id), expires_in)
+        return await self._call(lambda transport: transport.expire_key(_id(key_id), expires_in))
 
     async def revoke_key(self, key_id: str) -> ApiKey:
         """Takes a key back for ever: on every server of its user it is refused within a second."""
-        return await (await self.transport()).revoke_key(_id(key_id))
+        return await self._call(lambda transport: transport.revoke_key(_id(key_id)))
 
     async def usage(
         self,
@@ -78,17 +74,13 @@ class AsyncAdministration:
         """What was used, summed up by these. Days are included. `key`: the id of one; `jupyter` is the own user."""
         asked = {"since": since, "until": until, "key": key and _id(key), "model": model}
         query = {name: str(value) for name, value in asked.items() if value is not None}
-        return await (await self.transport()).usage({"by": ",".join(_words(by)), **query})
+        return await self._call(lambda transport: transport.usage({"by": ",".join(_words(by)), **query}))
 
 
-class Administration:
+class Administration(Calls):
     """The same for synchronous code."""
 
     aio: AsyncAdministration
-
-    @property
-    def background(self) -> LoopThread:
-        raise NotImplementedError
 
     def keys(self) -> list[ApiKey]:
         return self.background.run(self.aio.keys())
@@ -131,14 +123,6 @@ class Administration:
         model: str | None = None,
     ) -> list[UsageTotal]:
         return self.background.run(self.aio.usage(by, since=since, until=until, key=key, model=model))
-
-
-def share_docstrings(synchronous: type[Any], asynchronous: type[Any]) -> None:
-    """What a method does is said once."""
-    for name, method in vars(synchronous).items():
-        source = getattr(asynchronous, name, None)
-        if not name.startswith("_") and source is not None and not method.__doc__:
-            method.__doc__ = source.__doc__
 
 
 def _words(value: Sequence[str]) -> list[str]:

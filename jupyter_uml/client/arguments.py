@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 from jupyter_uml.errors import InvalidRequest
@@ -29,7 +30,9 @@ _HANDLING = {
     "parallel_tool_calls",
     "reasoning_effort",
     "reasoning_budget",
+    "label",
 }
+_ARGUMENTS = _HANDLING | {"keep_alive", "template_options", "system", "tools", "tool_choice", "schema", "timeout"}
 
 
 def to_request(
@@ -101,18 +104,16 @@ def to_params(sampling: Mapping[str, Any]) -> SamplingParams:
         given[name] = tuple(given[name])
     if isinstance(given.get("logit_bias"), Mapping):
         given["logit_bias"] = tuple((int(token), bias) for token, bias in given["logit_bias"].items())
-    return _build(SamplingParams, given, "sampling parameter")
+    return _build(SamplingParams, given, "sampling parameter", _ARGUMENTS)
 
 
 def to_grammar(schema: Schema) -> Grammar:
     """A JSON schema, or a type such as a pydantic model, as what an answer must look like."""
     if isinstance(schema, Mapping):
         return Grammar("json_schema", json.dumps(schema))
-    if not isinstance(schema, type):
-        raise InvalidRequest("`schema` is a JSON schema as a dict, or a pydantic model.", param="schema")
-    from jupyter_uml.client.schemas import schema_of
+    from jupyter_uml.client.schemas import TypedJSON
 
-    return Grammar("json_schema", json.dumps(schema_of(schema)))
+    return Grammar("json_schema", json.dumps(TypedJSON(schema).schema))
 
 
 def to_tool_fields(tools: Sequence[Offer], choice: Choice) -> dict[str, Any]:
@@ -143,7 +144,7 @@ def _tool_name(choice: Choice) -> str:
 
 
 def to_settings(settings: Mapping[str, Any]) -> LoadSettings:
-    return _build(LoadSettings, settings, "setting")
+    return _build(LoadSettings, settings, "setting", ("keep_alive", "pin", "wait"))
 
 
 def to_hold(keep_alive: KeepAlive | None) -> Hold:
@@ -154,9 +155,12 @@ def to_hold(keep_alive: KeepAlive | None) -> Hold:
         raise InvalidRequest(f"keep_alive {error}, not {keep_alive!r}.", param="keep_alive") from error
 
 
-def _build(cls: type[T], given: Mapping[str, Any], noun: str) -> T:
+def _build(cls: type[T], given: Mapping[str, Any], noun: str, more: Collection[str] = ()) -> T:
+    """`more`: names that may have been meant, too."""
     known = [f.name for f in fields(cls)]  # type: ignore[arg-type]  # every cls here is a dataclass
     for name in given:
         if name not in known:
-            raise InvalidRequest(f"{name!r} is no {noun}; there are {', '.join(known)}.", param=name)
+            near = get_close_matches(name, [*known, *more], 1)
+            there = f"Did you mean {near[0]}?" if near else f"There are {', '.join(known)}."
+            raise InvalidRequest(f"{name!r} is no {noun}. {there}", param=name)
     return cls(**given)

@@ -18,8 +18,8 @@ from jupyter_uml.access import AuditEvent, AuditLog, Database, Grouping, Key, Ke
 from jupyter_uml.access.files import AUDIT_FILE, DATABASE_FILE
 from jupyter_uml.access.rows import key_details, key_row, usage_row
 from jupyter_uml.client.keys import LIMITS, ApiKey, NewKey, UsageTotal
+from jupyter_uml.defaults import default_state_dir
 from jupyter_uml.errors import InvalidRequest
-from jupyter_uml.loader.catalog.catalog import default_state_dir
 from jupyter_uml.types.duration import lifetime_seconds
 
 

@@ -14,13 +14,17 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from jupyter_uml.client.health import Health
 from jupyter_uml.client.keys import ApiKey, NewKey, UsageTotal
 from jupyter_uml.client.loop_thread import CANCEL_SECONDS, LoopThread
 from jupyter_uml.client.pulls import PullProgress
+from jupyter_uml.client.retry import RetryPolicy, with_retries
 from jupyter_uml.client.transport import HOLD
+from jupyter_uml.generations import Generations
 from jupyter_uml.types import (
     Chunk,
     GenerateRequest,
+    GenerationStatus,
     Hold,
     LoadSettings,
     MemoryEstimate,
@@ -36,23 +40,30 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_NONE: Any = object()  # nothing has come
+
 
 class LocalTransport:
     """With a `service` of the caller's, that one is used, on the caller's loop, and left open at the end.
 
-    `records`: where keys and usage are; None: where this user's servers have them.
+    `records`: where keys and usage are; None: where this user's servers have them. `retry`: what is asked again when
+    too many wait, as over HTTP.
     """
 
-    def __init__(self, service: Service | None = None, records: LocalRecords | None = None) -> None:
+    def __init__(
+        self, service: Service | None = None, records: LocalRecords | None = None, retry: RetryPolicy | None = None
+    ) -> None:
+        self._retry = retry or RetryPolicy()
         self._given = service
         self._given_records = records
+        self._own_generations: Generations[Chunk] = Generations()  # of the caller's service
         self._room: _Room | None = None
 
-    async def health(self) -> dict[str, Any]:
-        return await self._call(lambda service: service.health())
+    async def health(self) -> Health:
+        return Health.from_row(await self._call(lambda service: service.health()))
 
-    async def models(self) -> list[ModelStatus]:
-        return await self._call(lambda service: service.models())
+    async def models(self, refresh: bool = False) -> list[ModelStatus]:
+        return await self._call(lambda service: service.models(refresh))
 
     async def model(self, model: str) -> ModelStatus:
         return await self._call(lambda service: service.model(model))
@@ -90,7 +101,31 @@ class LocalTransport:
         return await self._call(lambda service: cancel_pull(service, pull_id))
 
     def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        return self._iterate(lambda service: service.generate(request))
+        if request.label is None:
+            return self._iterate(lambda service: service.generate(request))
+        from jupyter_uml.client.local_generations import ask
+
+        return self._iterate(lambda service: ask(self._generations, service, request))
+
+    async def generations(self, kernel: str | None = None) -> list[GenerationStatus]:
+        from jupyter_uml.client.local_generations import rows
+
+        return await self._call(lambda _: rows(self._generations, kernel))
+
+    async def generation(self, generation_id: str) -> GenerationStatus:
+        from jupyter_uml.client.local_generations import row
+
+        return await self._call(lambda _: row(self._generations, generation_id))
+
+    def follow(self, generation_id: str, after: int = 0) -> AsyncGenerator[Chunk, None]:
+        from jupyter_uml.client.local_generations import follow
+
+        return self._iterate(lambda _: follow(self._generations, generation_id, after))
+
+    async def stop(self, generation_id: str) -> GenerationStatus:
+        from jupyter_uml.client.local_generations import stop
+
+        return await self._call(lambda _: stop(self._generations, generation_id))
 
     async def profiles(self) -> list[ModelProfile]:
         return await self._call(lambda service: service.profiles())
@@ -121,9 +156,16 @@ class LocalTransport:
         return self._given or self._enter().service()
 
     async def aclose(self) -> None:
+        generations, self._own_generations = self._own_generations, Generations()
+        await generations.aclose()
         room, self._room = self._room, None
         if room is not None:
             await room.leave()
+
+    @property
+    def _generations(self) -> Generations[Chunk]:
+        """Kept beside the service that makes them."""
+        return self._own_generations if self._given else self._enter().generations
 
     @property
     def _records(self) -> LocalRecords:
@@ -137,12 +179,36 @@ class LocalTransport:
         return self._room
 
     async def _call(self, verb: Callable[[Service], Coroutine[Any, Any, T]]) -> T:
-        return await (verb(self._given) if self._given else self._enter().call(verb))
+        def call() -> Coroutine[Any, Any, T]:
+            return verb(self._given) if self._given else self._enter().call(verb)
+
+        return await with_retries(call, idempotent=False, policy=self._retry)
 
     async def _iterate(self, source: Callable[[Service], AsyncGenerator[T, None]]) -> AsyncGenerator[T, None]:
-        async with aclosing(source(self._given) if self._given else self._enter().iterate(source)) as items:
+        items, first = await with_retries(lambda: self._begun(source), idempotent=False, policy=self._retry)
+        async with aclosing(items):
+            if first is _NONE:
+                return
+            yield first
             async for item in items:
                 yield item
+
+    async def _begun(self, source: Callable[[Service], AsyncGenerator[T, None]]) -> tuple[AsyncGenerator[T, None], T]:
+        """What comes of `source`, and the first of it: what fails before may be asked for again."""
+        items = source(self._given) if self._given else self._enter().iterate(source)
+        try:
+            return items, await anext(items, _NONE)
+        except BaseException:
+            await items.aclose()
+            raise
+
+    # --- what is asked of models beside answers ---------------------------------------------------
+
+    async def whole(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """By the very endpoint that a server would answer with."""
+        from jupyter_uml.client.local_endpoints import answer_of
+
+        return await self._call(lambda service: answer_of(service, path, body))
 
 
 class _Room:
@@ -155,6 +221,7 @@ class _Room:
         self.pid = os.getpid()
         self.users = 0
         self.thread: LoopThread = LoopThread.acquire()
+        self.generations: Generations[Chunk] = Generations()
         self._service: Service | None = None
 
     @classmethod
@@ -224,6 +291,7 @@ class _Room:
         return await verb(self.service())
 
     async def _close_service(self) -> None:
+        await self.generations.aclose()
         if self._service is not None:
             await self._service.aclose()
 

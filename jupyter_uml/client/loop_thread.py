@@ -12,13 +12,21 @@ import os
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Generator
 from concurrent.futures import Future, wait
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from weakref import WeakSet
 
 T = TypeVar("T")
 
 # On Windows an interrupt does not wake a thread that waits; elsewhere it does.
 _SLICE = 0.2 if os.name == "nt" else None
 CANCEL_SECONDS = 5.0  # that an interrupted caller waits for the loop to have let go of its connection
+FAREWELL_SECONDS = 1.0  # that a loop which ends waits for answers nobody has closed
+
+
+class Detachable(Protocol):
+    """A stream."""
+
+    async def detach(self) -> None: ...
 
 
 class Job(Generic[T]):
@@ -62,7 +70,8 @@ class Job(Generic[T]):
             self.future.set_exception(asyncio.CancelledError())
 
     def _cancel(self) -> None:
-        if self._task is not None:
+        """Once: a second time would cut short how it ends."""
+        if self._task is not None and not self._task.cancelling():
             self._task.cancel()
 
     async def _run(self) -> None:
@@ -84,6 +93,7 @@ class LoopThread:
         self.pid = os.getpid()
         self.loop = asyncio.new_event_loop()
         self._users = 0
+        self._streams: WeakSet[Detachable] = WeakSet()
         self._thread = threading.Thread(target=self._main, name="jupyter_uml", daemon=True)
         self._thread.start()
 
@@ -118,20 +128,52 @@ class LoopThread:
         return self.start(work).result()
 
     def iterate(self, items: AsyncGenerator[T, None]) -> Generator[T, None, None]:
-        """`items`, made synchronous; left early or interrupted, `items` is closed."""
+        """`items`, made synchronous; left early or interrupted, and be it twice, `items` is closed."""
+        steps = _Steps(items)
         try:
-            while (item := self.run(_next(items))) is not _END:
+            while (item := self.run(steps.next())) is not _END:
                 yield item
         finally:
-            self.run(items.aclose())
+            self.run(steps.close())
+
+    async def there(self, work: Coroutine[Any, Any, T]) -> T:
+        """Runs `work` on the loop for a caller on another one. Cancelling the caller cancels it, and waits for that."""
+        if asyncio.get_running_loop() is self.loop:
+            return await work
+        job = self.start(work)
+        try:
+            return await asyncio.wrap_future(job.future)
+        except asyncio.CancelledError:
+            job.cancel()
+            await asyncio.gather(asyncio.wrap_future(job.future), return_exceptions=True)
+            raise
+
+    async def follow(self, items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+        """`items`, which belong to the loop, for a reader on another one; left early, `items` is closed."""
+        try:
+            while (item := await self.there(_next(items))) is not _END:
+                yield item
+        finally:
+            await asyncio.shield(self.there(items.aclose()))
+
+    def look_after(self, stream: Detachable) -> None:
+        """Leave it when the loop ends, if it is there still. The loop itself closes generators all at once, also those
+        that others are just closing, and complains."""
+        self._streams.add(stream)
 
     def _stop(self) -> None:
         """Cancels what is still running and ends the thread."""
         if self.loop.is_closed() or self.pid != os.getpid():
             return
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        Job(self.loop, self._end())
         if threading.current_thread() is not self._thread:
             self._thread.join()
+
+    async def _end(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await asyncio.gather(*(stream.detach() for stream in self._streams), return_exceptions=True)
+        self.loop.stop()
 
     def _main(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
@@ -152,6 +194,25 @@ _END: Any = object()
 
 async def _next(items: AsyncGenerator[T, None]) -> T:
     return await anext(items, _END)
+
+
+class _Steps(Generic[T]):
+    """Through a generator. The last one may be under way still when whoever waited for it was interrupted again."""
+
+    def __init__(self, items: AsyncGenerator[T, None]) -> None:
+        self._items = items
+        self._step: asyncio.Task[Any] | None = None
+
+    async def next(self) -> T:
+        self._step = asyncio.current_task()
+        return await _next(self._items)
+
+    async def close(self) -> None:
+        if self._step is not None and not self._step.done():
+            if not self._step.cancelling():
+                self._step.cancel()
+            await asyncio.wait([self._step])
+        await self._items.aclose()
 
 
 atexit.register(LoopThread._at_exit)

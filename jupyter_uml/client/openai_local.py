@@ -1,6 +1,6 @@
-"""OpenAI's protocol without a server: the `openai` client's HTTP requests, answered in this process.
+"""OpenAI's protocol without a server: the `openai` clients' HTTP requests, answered in this process.
 
-It is an httpx transport under the SDK, so that code written against the server also runs where there is none (a
+These are httpx transports under the SDK, so that code written against the server also runs where there is none (a
 script, VS Code). The endpoints are the server's own, over the service of this process.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator, Iterator
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -17,11 +17,11 @@ import httpx2
 import orjson
 
 from jupyter_uml.client.client import UniversalClient
+from jupyter_uml.client.local_endpoints import BY_PATH, PRINCIPAL
 from jupyter_uml.client.local_transport import LocalTransport
 from jupyter_uml.errors import RouteNotFound, UmlError
 from jupyter_uml.protocol.body import StrictBody, parse
 from jupyter_uml.protocol.endpoint import Caller, Endpoint, plain_error
-from jupyter_uml.protocol.endpoints import ENDPOINTS
 from jupyter_uml.protocol.openai.model_list import model_card, models_body
 from jupyter_uml.protocol.responses.endpoint import RESPONSES
 from jupyter_uml.protocol.responses.queries import KeptQuery, ListQuery, ReadQuery, page, read_query
@@ -30,11 +30,8 @@ from jupyter_uml.service import Service
 
 BASE_URL = "http://in-process.invalid/v1"  # never resolved: `.invalid` is reserved for that
 
-PRINCIPAL = "local"
-
 T = TypeVar("T")
 
-_ENDPOINTS = {endpoint.path: endpoint for endpoint in ENDPOINTS}
 _STARTED = int(time.time())
 
 
@@ -42,47 +39,73 @@ def local_http_client(client: UniversalClient) -> httpx2.Client:
     return httpx2.Client(transport=LocalOpenAI(client))
 
 
+def local_async_http_client(client: UniversalClient) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=AsyncLocalOpenAI(client))
+
+
 class LocalOpenAI(httpx2.BaseTransport):
     """Closing it closes the client."""
 
     def __init__(self, client: UniversalClient) -> None:
-        self._client = client
+        self._client, self._desk = client, _Desk(client)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        path = request.url.path.strip("/")
-        endpoint = _ENDPOINTS.get(path) if request.method == "POST" else None
-        caller = Caller(PRINCIPAL, secrets.token_hex(12))
-        patience = request.extensions.get("timeout", {}).get("read")
-        id_ = f"req_{caller.request_id}"
-        try:
-            if endpoint is None:
-                response = _json(self._client.background.run(self._looked_up(request)))
-            else:
-                response = self._answer(endpoint, parse(endpoint.body, request.read()), caller, patience)
-        except _ImpatientError as error:
-            raise httpx2.ReadTimeout("The answer took too long.", request=request) from error
-        except UmlError as error:
-            response = _json(
-                endpoint.error_body(error, id_) if endpoint else plain_error(error), status_of(error), headers_of(error)
-            )
-        response.headers["X-Request-Id"] = id_
-        return response
+        thread, content = self._client.background, request.read()
+        status, headers, answer = thread.run(self._desk.answer(request, content))
+        if isinstance(answer, bytes):
+            return httpx2.Response(status, headers=headers, content=answer)
+        return httpx2.Response(status, headers=headers, stream=_Stream(thread.iterate(answer)))
 
     def close(self) -> None:
         self._client.close()
 
-    def _answer(
-        self, endpoint: Endpoint[Any], body: StrictBody, caller: Caller, patience: float | None
-    ) -> httpx2.Response:
-        """`patience`: seconds that the caller waits for an answer, or for its next event; None: for ever."""
-        thread = self._client.background
-        if not endpoint.streams(body):
-            return _json(thread.run(_within(patience, self._whole(endpoint, body, caller))))
-        events = thread.iterate(_paced(patience, self._events(endpoint, body, caller)))
-        opening = next(events)  # before it an error has a status of its own
-        return httpx2.Response(200, headers={"Content-Type": "text/event-stream"}, stream=_Stream(opening, events))
 
-    # --- on the loop's thread, where the service lives ---
+class AsyncLocalOpenAI(httpx2.AsyncBaseTransport):
+    """The same for any event loop."""
+
+    def __init__(self, client: UniversalClient) -> None:
+        self._client, self._desk = client, _Desk(client)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        thread, content = self._client.background, await request.aread()
+        status, headers, answer = await thread.there(self._desk.answer(request, content))
+        if isinstance(answer, bytes):
+            return httpx2.Response(status, headers=headers, content=answer)
+        return httpx2.Response(status, headers=headers, stream=_AsyncStream(thread.follow(answer)))
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self._client.close)
+
+
+class _Desk:
+    """Takes requests, on the loop that the service lives on."""
+
+    def __init__(self, client: UniversalClient) -> None:
+        self._client = client
+
+    async def answer(
+        self, request: httpx2.Request, content: bytes
+    ) -> tuple[int, dict[str, str], bytes | AsyncGenerator[bytes, None]]:
+        """Status, headers, and the body or its events.
+
+        Raises:
+            httpx2.ReadTimeout: it took longer than the caller waits.
+        """
+        endpoint = BY_PATH.get(request.url.path.strip("/")) if request.method == "POST" else None
+        caller = Caller(PRINCIPAL, secrets.token_hex(12))
+        patience = request.extensions.get("timeout", {}).get("read")  # seconds until an answer, or its next event
+        headers = {"Content-Type": "application/json", "X-Request-Id": f"req_{caller.request_id}"}
+        try:
+            if endpoint is None:
+                return 200, headers, orjson.dumps(await self._looked_up(request))
+            body = parse(endpoint.body, content)
+            if not endpoint.streams(body):
+                return 200, headers, orjson.dumps(await _within(patience, self._whole(endpoint, body, caller)))
+            events = await _opened(_paced(patience, self._events(endpoint, body, caller)))
+            return 200, headers | {"Content-Type": "text/event-stream"}, events
+        except UmlError as error:
+            told = endpoint.error_body(error, headers["X-Request-Id"]) if endpoint else plain_error(error)
+            return status_of(error), headers | headers_of(error), orjson.dumps(told)
 
     async def _service(self) -> Service:
         transport = await self._client.aio.transport()
@@ -124,14 +147,10 @@ class LocalOpenAI(httpx2.BaseTransport):
         raise RouteNotFound("There is no such route. Check the spelling: chat is `POST v1/chat/completions`.")
 
 
-class _ImpatientError(Exception):
-    """The caller's time-out."""
-
-
 async def _within(patience: float | None, work: Awaitable[T]) -> T:
     """
     Raises:
-        _ImpatientError: it took too long, and was cancelled.
+        httpx2.ReadTimeout: it took too long, and was cancelled.
     """
     try:
         async with asyncio.timeout(patience) as limit:
@@ -139,7 +158,7 @@ async def _within(patience: float | None, work: Awaitable[T]) -> T:
     except TimeoutError as error:
         if not limit.expired():
             raise
-        raise _ImpatientError from error
+        raise httpx2.ReadTimeout("The answer took too long.") from error
 
 
 async def _paced(patience: float | None, events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
@@ -148,24 +167,39 @@ async def _paced(patience: float | None, events: AsyncGenerator[bytes, None]) ->
             yield event
 
 
+async def _opened(events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """The same events, the first of which has come: before it an error has a status of its own."""
+    opening = await anext(events)
+
+    async def all_of_them() -> AsyncGenerator[bytes, None]:
+        async with aclosing(events):
+            yield opening
+            async for event in events:
+                yield event
+
+    return all_of_them()
+
+
 class _Stream(httpx2.SyncByteStream):
     """Server-sent events; closing them stops the engine."""
 
-    def __init__(self, opening: bytes, events: Generator[bytes, None, None]) -> None:
-        self._opening, self._events = opening, events
+    def __init__(self, events: Generator[bytes, None, None]) -> None:
+        self._events = events
 
     def __iter__(self) -> Iterator[bytes]:
-        yield self._opening
-        try:
-            yield from self._events
-        except _ImpatientError as error:
-            raise httpx2.ReadTimeout("The answer took too long to go on.") from error
+        yield from self._events
 
     def close(self) -> None:
         self._events.close()
 
 
-def _json(body: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> httpx2.Response:
-    return httpx2.Response(
-        status, content=orjson.dumps(body), headers={"Content-Type": "application/json", **(headers or {})}
-    )
+class _AsyncStream(httpx2.AsyncByteStream):
+    def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
+        self._events = events
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for event in self._events:
+            yield event
+
+    async def aclose(self) -> None:
+        await self._events.aclose()

@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jupyter_uml.client.administration import share_docstrings
 from jupyter_uml.client.arguments import KeepAlive, to_hold, to_settings
-from jupyter_uml.client.loop_thread import LoopThread
-from jupyter_uml.client.transport import Transport
+from jupyter_uml.client.calls import AsyncCalls, Calls, share_docstrings
 from jupyter_uml.types import ModelProfile
 
 
-class AsyncProfiles:
+class AsyncProfiles(AsyncCalls):
     """A part of the client."""
-
-    async def transport(self) -> Transport:
-        raise NotImplementedError
 
     async def profiles(self) -> list[ModelProfile]:
         """Those that were saved, or written by hand; also the ones that are of no use, with the reason."""
-        return await (await self.transport()).profiles()
+        return await self._call(lambda transport: transport.profiles())
 
     async def save_profile(
         self,
@@ -49,22 +44,18 @@ class AsyncProfiles:
             "pin": pin,
             "keep_alive": to_hold(keep_alive).keep_alive,
         }
-        table = {key: value for key, value in asked.items() if value or value == 0}
-        return await (await self.transport()).save_profile(name, table | to_settings(settings).asked())
+        table = {key: value for key, value in asked.items() if value or value == 0} | to_settings(settings).asked()
+        return await self._call(lambda transport: transport.save_profile(name, table))
 
     async def delete_profile(self, name: str) -> ModelProfile:
         """Deletes a profile; the model that it is for stays as it is. What was deleted."""
-        return await (await self.transport()).delete_profile(name)
+        return await self._call(lambda transport: transport.delete_profile(name))
 
 
-class Profiles:
+class Profiles(Calls):
     """The same for synchronous code."""
 
     aio: AsyncProfiles
-
-    @property
-    def background(self) -> LoopThread:
-        raise NotImplementedError
 
     def profiles(self) -> list[ModelProfile]:
         return self.background.run(self.aio.profiles())

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.types import IMAGE_MARK, GenerateRequest, Grammar, Message, SamplingParams, Tool, ToolCall
 
 CALL_PREFIX = "call_"  # what ids of tool calls begin with in OpenAI's API, and natively do not
@@ -46,6 +48,17 @@ def request_body(request: GenerateRequest) -> dict[str, Any]:
     if request.hold.keep_alive is not None:
         body["keep_alive"] = request.hold.keep_alive
     return body | _tools(request) | _given(request, _HANDLING) | _sampling(request)
+
+
+def encoded(body: Mapping[str, Any]) -> bytes:
+    """
+    Raises:
+        InvalidRequest: something in it is no JSON: NaN, half a surrogate pair, an object.
+    """
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequest(f"What was given cannot be sent as JSON: {error}") from error
 
 
 def _message(message: Message) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import PydanticUserError, TypeAdapter
@@ -9,6 +10,17 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from jupyter_uml.errors import InvalidRequest
+
+# Left out: what is not implemented everywhere, and what may make a grammar too large, as some patterns do.
+_ENFORCED = {
+    *("type", "enum", "const", "anyOf", "$ref", "$defs", "format"),
+    *("properties", "required", "additionalProperties", "items", "prefixItems"),
+    *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+    *(_LENGTHS := ("minItems", "maxItems", "minLength", "maxLength")),
+}
+_LONGEST = 256
+_REMARKS = {"title", "description", "default", "examples"}
+_FORMATS = {"date-time", "date", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri"}
 
 
 def schema_of(python_type: Any) -> JsonSchemaValue:
@@ -20,6 +32,25 @@ def schema_of(python_type: Any) -> JsonSchemaValue:
     return TypeAdapter(python_type).json_schema(schema_generator=_PlainSchema)
 
 
+def is_enforceable(schema: Any, definitions: Mapping[str, Any] | None = None, within: tuple[str, ...] = ()) -> bool:
+    """Whether every engine can hold a model to all that this schema says. In doubt it cannot: it would refuse the
+    request. `definitions`: the schema's own; `within`: those that it is part of, which may not refer to themselves."""
+    if not isinstance(schema, Mapping):
+        return isinstance(schema, bool)
+    definitions = schema.get("$defs", {}) if definitions is None else definitions
+    if schema.keys() - _ENFORCED - _REMARKS or schema.get("format", "date") not in _FORMATS:
+        return False
+    if any(schema.get(name, 0) > _LONGEST for name in _LENGTHS):
+        return False
+    parts = [*schema.get("properties", {}).values(), *schema.get("anyOf", ()), *schema.get("prefixItems", ())]
+    parts += [schema[name] for name in ("items", "additionalProperties") if name in schema]
+    if "$ref" in schema:
+        name = schema["$ref"].removeprefix("#/$defs/")
+        if name in within or not is_enforceable(definitions.get(name), definitions, (*within, name)):
+            return False
+    return all(is_enforceable(part, definitions, within) for part in parts)
+
+
 class TypedJSON:
     """JSON text as values of a Python type.
 
@@ -27,9 +58,14 @@ class TypedJSON:
         InvalidRequest: no JSON schema describes the type.
     """
 
-    def __init__(self, python_type: Any) -> None:
+    def __init__(self, python_type: Any, schema: JsonSchemaValue | None = None) -> None:
+        """`schema`: where it is not the type's own."""
+        if isinstance(python_type, str):
+            raise InvalidRequest(
+                "`schema` is a JSON schema as a dict, a pydantic model or another type.", param="schema"
+            )
         try:
-            self.schema = schema_of(python_type)
+            self.schema = schema_of(python_type) if schema is None else schema
             self._adapter = TypeAdapter(python_type)
         except (PydanticUserError, PydanticInvalidForJsonSchema, NameError) as error:
             raise InvalidRequest(f"schema: {str(error).splitlines()[0]}", param="schema") from error

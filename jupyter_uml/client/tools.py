@@ -13,7 +13,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError, validate_c
 from pydantic.errors import PydanticInvalidForJsonSchema
 
 from jupyter_uml.client.checked import checked
-from jupyter_uml.client.schemas import schema_of
+from jupyter_uml.client.schemas import is_enforceable, schema_of
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.protocol.tools import FunctionTool
 from jupyter_uml.types import Message, Tool, ToolCall
@@ -48,29 +48,39 @@ def _tool(offer: Offer, where: str) -> Tool:
 def function_tool(function: Callable[..., Any]) -> Tool:
     """The tool that `function` is by its name, its type hints and its docstring.
 
-    The docstring's first part describes it, lines such as `city: Where to look` its arguments.
+    The docstring's first part describes it, lines such as `city: Where to look` its arguments. It is strict: a model
+    can write no others than the type hints allow, unless these say what not every engine can enforce, such as a
+    pattern or a set.
 
     Raises:
         InvalidRequest: no JSON schema describes its arguments.
     """
     name = name_of(function)
     try:
-        schema = schema_of(function)
+        schema = schema_of(_plain(function))
     except (PydanticUserError, PydanticInvalidForJsonSchema, NameError) as error:
         raise InvalidRequest(f"{name}: {str(error).splitlines()[0]}", param="tools") from error
     if schema.get("type") != "object":
         raise InvalidRequest(f"{name}: a tool's arguments are passed by name.", param="tools")
-    text = inspect.getdoc(function) or ""
+    text = inspect.getdoc(_plain(function)) or ""
     for argument, meaning in _ARGUMENT.findall(text):
         if argument in schema["properties"]:
             schema["properties"][argument].setdefault("description", meaning)
-    return Tool(name, " ".join(_SECTION.split(text)[0].split()), orjson.dumps(schema).decode())
+    description = " ".join(_SECTION.split(text)[0].split())
+    return Tool(name, description, orjson.dumps(schema).decode(), strict=is_enforceable(schema))
 
 
 def name_of(function: Callable[..., Any]) -> str:
     """Under which a model knows it."""
     plain = function.func if isinstance(function, partial) else function
     return str(getattr(plain, "__name__", type(plain).__name__))
+
+
+def _plain(function: Any) -> Callable[..., Any]:
+    """Of an object that can be called, its method."""
+    is_function = hasattr(function, "__name__") or isinstance(function, partial)
+    plain: Callable[..., Any] = function if is_function else function.__call__
+    return plain
 
 
 def call_tools(calls: Iterable[ToolCall], functions: Iterable[Callable[..., Any]]) -> tuple[Message, ...]:
@@ -90,8 +100,6 @@ def _result(call: ToolCall, functions: Mapping[str, Callable[..., Any]]) -> str:
     function = functions.get(call.name)
     if function is None:
         return _error(f"There is no tool {call.name!r}, but {', '.join(functions)}.")
-    if inspect.iscoroutinefunction(function):
-        raise InvalidRequest(f"{call.name} is asynchronous: only plain functions can be called here.", param="tools")
     try:
         arguments = orjson.loads(call.arguments or "{}")
     except orjson.JSONDecodeError:
@@ -99,10 +107,13 @@ def _result(call: ToolCall, functions: Mapping[str, Callable[..., Any]]) -> str:
     if not isinstance(arguments, dict):
         return _error("The arguments are not a JSON object.")
     try:
-        result = validate_call(function)(**arguments)
+        result = validate_call(_plain(function))(**arguments)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         return _error(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+    if inspect.iscoroutine(result):
+        result.close()
+        raise InvalidRequest(f"{call.name} is asynchronous: only plain functions can be called here.", param="tools")
     return result if isinstance(result, str) else _as_json(result)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any, Protocol
 
+from jupyter_uml.client.health import Health
 from jupyter_uml.client.keys import ApiKey, NewKey, UsageTotal
 from jupyter_uml.client.pulls import PullProgress
 from jupyter_uml.types import (
     Chunk,
     GenerateRequest,
+    GenerationStatus,
     Hold,
     LoadSettings,
     MemoryEstimate,
@@ -20,17 +22,17 @@ from jupyter_uml.types import (
 )
 
 HOLD = Hold()  # as configured
+GENERATION_HEADER, LABEL_HEADER = "X-Generation-Id", "X-Generation-Label"  # of answers that are kept
+LAST_EVENT_HEADER = "Last-Event-ID"
 KERNEL_HEADER = "X-Jupyter-Kernel"  # whose notebook asks: models that it uses stay loaded while it lives
 
 
 class Transport(Protocol):
     """Every method raises UmlErrors only."""
 
-    async def health(self) -> dict[str, Any]:
-        """`{"status", "version", "loaded": [ids], "memory": {"total_bytes", "available_bytes"}}`."""
-        ...
+    async def health(self) -> Health: ...
 
-    async def models(self) -> list[ModelStatus]: ...
+    async def models(self, refresh: bool = False) -> list[ModelStatus]: ...
 
     async def model(self, model: str) -> ModelStatus: ...
 
@@ -61,7 +63,25 @@ class Transport(Protocol):
     async def cancel_pull(self, pull_id: str) -> PullProgress: ...
 
     def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        """The answer in pieces; closing the generator stops the engine."""
+        """The answer in pieces; closing the generator stops the engine. Where the request has a label, the answer is
+        kept under the request's id: closing ends nothing then, `stop` does."""
+        ...
+
+    async def generations(self, kernel: str | None = None) -> list[GenerationStatus]:
+        """Answers that run or are kept, the newest first: all of this user's, or those that one kernel asked for."""
+        ...
+
+    async def generation(self, generation_id: str) -> GenerationStatus: ...
+
+    def follow(self, generation_id: str, after: int = 0) -> AsyncGenerator[Chunk, None]:
+        """An answer that is kept, in pieces, as it was and as it goes on; closing the generator ends nothing.
+
+        `after`: the number of the piece to go on after.
+        """
+        ...
+
+    async def stop(self, generation_id: str) -> GenerationStatus:
+        """Ends it; what has come is kept. One that has ended is forgotten."""
         ...
 
     async def profiles(self) -> list[ModelProfile]: ...
@@ -87,3 +107,9 @@ class Transport(Protocol):
         ...
 
     async def aclose(self) -> None: ...
+
+    # --- what is asked of models beside answers -------------------------------------------------
+
+    async def whole(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """What the endpoint of this path, such as `v1/embeddings`, answers to `body` as a whole."""
+        ...

@@ -36,17 +36,19 @@ class ChunkAssembler:
 
     def add(self, event: str, data: str) -> Chunk | None:
         """Raises the UmlError that an error event carries, and StreamInterrupted on what cannot be understood."""
-        if data.strip() == "[DONE]":
-            return self._finish()
-        payload = parse_event(data)
-        if event == "error" or "error" in payload:
+        return self.finish() if data.strip() == "[DONE]" else self.take(event, parse_event(data))
+
+    def take(self, event: str | None, payload: Any) -> Chunk | None:
+        """As `add`, of an event whose JSON is decoded already."""
+        if event == "error" or (isinstance(payload, Mapping) and "error" in payload):
             raise error_from(payload)
         try:
             return self._take(payload)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise StreamInterrupted("The server sent an event of another shape than OpenAI's.") from error
 
-    def _finish(self) -> Chunk:
+    def finish(self) -> Chunk:
+        """The last chunk, when the end has come."""
         if self._last.finish_reason is None:
             raise StreamInterrupted("The stream ended without saying why; the answer may not be whole.")
         self.done = True
@@ -142,7 +144,7 @@ def parse_event(data: str) -> dict[str, Any]:
     """The JSON object of an event. Raises StreamInterrupted: it holds none."""
     try:
         payload = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         payload = None
     if not isinstance(payload, dict):
         raise StreamInterrupted("The server sent an event that is not JSON; the answer may not be whole.")

@@ -17,9 +17,10 @@ from traitlets import Bool, Int, List, TraitError, TraitType, Unicode
 from traitlets.config.loader import DeferredConfig, KVArgParseConfigLoader
 
 from jupyter_uml import __version__
+from jupyter_uml.defaults import DISK_BYTES, RAM_BYTES, default_cache_dir, default_model_dir
 from jupyter_uml.errors import InvalidRequest, UmlError
-from jupyter_uml.loader.catalog.catalog import Catalog, default_model_dir
-from jupyter_uml.loader.prompt_cache import DISK_BYTES, RAM_BYTES, default_cache_dir, prompt_cache
+from jupyter_uml.loader.catalog.catalog import Catalog
+from jupyter_uml.loader.prompt_cache import prompt_cache
 from jupyter_uml.service import Service
 
 T = TypeVar("T")

@@ -50,7 +50,7 @@ def told(estimate: MemoryEstimate) -> Iterator[str]:
     else:
         yield "The least that was tried:"
     yield "It takes:" if estimate.fits else "It would take:"
-    parts = [part for part in estimate.parts if part.name != "cache"]
+    parts = [part for part in estimate.parts if part.needed]
     for part in parts:
         name = _WORDS.get(part.name, part.name.replace("_", " "))
         on_gpu = f", {size(part.gpu)} on the GPU" if part.gpu else ""

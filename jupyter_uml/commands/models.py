@@ -30,7 +30,7 @@ class ModelsApp(ServerCommand):
 
     async def run(self) -> None:
         async with self.client(or_here=True) as client:
-            rows = await client.models()
+            rows = await client.models(refresh=True)
         if self.as_json:
             self.print_json({"models": [asdict(row) for row in rows]})
         else:

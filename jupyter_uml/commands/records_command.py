@@ -12,8 +12,8 @@ from jupyter_uml.client.local_records import LocalRecords
 from jupyter_uml.client.local_transport import LocalTransport
 from jupyter_uml.commands.running import as_owner
 from jupyter_uml.commands.server_command import ServerCommand
+from jupyter_uml.defaults import default_state_dir
 from jupyter_uml.errors import InvalidRequest, KeyNotFound
-from jupyter_uml.loader.catalog.catalog import default_state_dir
 
 
 class RecordsCommand(ServerCommand):

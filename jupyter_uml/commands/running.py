@@ -55,7 +55,7 @@ async def answers(url: str, api_key: str | None) -> str | None:
         transport = HTTPTransport(url, api_key, retry=RetryPolicy(connection_attempts=1))
         try:
             async with asyncio.timeout(PROBE_SECONDS):
-                return str((await transport.health()).get("version", "?"))
+                return (await transport.health()).version or "?"
         finally:
             await transport.aclose()
     except (UmlError, TimeoutError):

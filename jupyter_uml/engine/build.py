@@ -8,11 +8,24 @@ from __future__ import annotations
 
 import ctypes
 import json
+from typing import TypedDict
 
 import llama_cpp
 
+from jupyter_uml import __version__
 
-def build() -> dict[str, str | bool | list[str]]:
+# Of `features`: not an instruction that computes, but how rows are shared out.
+_NOT_ROUNDING = {"OPENMP"}
+
+
+class Build(TypedDict):
+    version: str
+    features: list[str]
+    backends: list[str]
+    gpu: bool
+
+
+def build() -> Build:
     """`features` as llama.cpp names them, such as `AVX2`; `backends` such as `CPU` and `CUDA`."""
     llama_cpp.llama_backend_init()
     return {
@@ -21,6 +34,17 @@ def build() -> dict[str, str | bool | list[str]]:
         "backends": _backends(llama_cpp.llama_cpp._lib),
         "gpu": bool(llama_cpp.llama_supports_gpu_offload()),
     }
+
+
+def signature() -> str:
+    """What computes, in a line: with the same line, file, settings and request, the same numbers come out.
+
+    `llama-cpp-python 0.3.36, jupyter_uml 0.1.0, CPU (AVX2, FMA)`. Only after a model has been loaded without harm.
+    """
+    found = build()
+    rounding = ", ".join(sorted(set(found["features"]) - _NOT_ROUNDING))
+    backends = ", ".join(f"CPU ({rounding})" if name == "CPU" else name for name in found["backends"])
+    return f"llama-cpp-python {found['version']}, jupyter_uml {__version__}, {backends}"
 
 
 def features(text: str) -> list[str]:

@@ -71,7 +71,7 @@ class Emitter:
         elif sequence.answer.calls_ended and not sequence.request.parallel_tool_calls:
             emission.reason = "tool_calls"
         elif not self._has_room(sequence):
-            emission.reason = "length"
+            emission.reason, emission.stop_reason = "length", "max_tokens" if sequence.spent else "context"
 
     def _read(self, token: int, logprob: TokenLogprob | None) -> None:
         sequence = self._sequence

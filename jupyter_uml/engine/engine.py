@@ -34,7 +34,7 @@ from jupyter_uml.types import Chunk, EffectiveSettings, FinishReason, GenerateRe
 WORTH_DISK_SECONDS = 0.5  # a prefix that takes longer to compute is kept on disk
 _TELLING = 32  # prompt tokens in a batch that says something about the machine's rate
 _INTERRUPTIONS = 8  # of its reasoning, after which an answer that goes on reasoning is ended
-_FEW = 2  # answers side by side: with more, a row of each fills the machine, and going ahead in one costs the others
+_FEW = 2  # answers side by side: with more, a row of each fills the machine, and going ahead in one holds up the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,8 +309,12 @@ class Engine:
             return self._end_of_reasoning(sequence, ahead)
         # A draw less, or another spelling of the same text, and a seed would give another answer: that may not depend
         # on who else is there.
-        may = sequence.repeatable or len(self._places.running) <= _FEW
+        may = sequence.repeatable or len(self._places.running) <= _FEW or self._nobody_watches()
         return sequence.sampler.forced(ahead) if may and ahead > 0 else []
+
+    def _nobody_watches(self) -> bool:
+        """Whether all answers are of batch requests: uneven steps hurt nobody then, and fewer of them save a third."""
+        return all(sequence.request.priority == "batch" for sequence in self._places.running)
 
     def _end_of_reasoning(self, sequence: Sequence, room: int) -> list[int]:
         sequence.interrupted += 1
@@ -321,8 +325,7 @@ class Engine:
         return self._room(sequence) > 0 or (self._wants_shift(sequence) and self._shift(sequence))
 
     def _wants_shift(self, sequence: Sequence) -> bool:
-        most = sequence.request.params.max_tokens
-        return sequence.request.context_shift and (most is None or sequence.generated < most)
+        return sequence.request.context_shift and not sequence.spent
 
     def _shift(self, sequence: Sequence) -> bool:
         """Forget the older half of what follows the beginning of the prompt."""

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from jupyter_uml.engine.atomic_file import replacing
 
+SMALL_FILE = 64 << 20  # bytes: read in a twentieth of a second
+
 log = logging.getLogger(__name__)
 
 
@@ -21,17 +23,36 @@ def file_sha256(path: Path, cache_folder: Path) -> str:
     Raises:
         OSError: the file cannot be read. A cache that cannot be read or written is passed over.
     """
-    path = path.resolve()
-    memory = cache_folder / f"{hashlib.sha256(bytes(path)).hexdigest()[:40]}.sha256"
-    version = _version(path)
+    memory, version = _memory(path, cache_folder), _version(path)
     remembered = _recall(memory, version)
     if remembered is not None:
         return remembered
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = _digest(path)
     if _version(path) == version:  # else it changed meanwhile: no number that we have says what the digest is of
         _remember(memory, version, digest)
     return digest
+
+
+def known_sha256(path: Path, cache_folder: Path | None) -> str | None:
+    """As `file_sha256`, at once or not at all: of a file that is small, or that was read before.
+
+    Raises:
+        OSError: as `file_sha256`.
+    """
+    if cache_folder is not None and (remembered := _recall(_memory(path, cache_folder), _version(path))):
+        return remembered
+    if path.stat().st_size > SMALL_FILE:
+        return None
+    return file_sha256(path, cache_folder) if cache_folder else _digest(path)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _memory(path: Path, cache_folder: Path) -> Path:
+    return cache_folder / f"{hashlib.sha256(bytes(path.resolve())).hexdigest()[:40]}.sha256"
 
 
 def _version(path: Path) -> str:

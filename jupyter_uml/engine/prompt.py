@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
 from jupyter_uml.engine.chat import MARK, ChatTemplate, Rendered, guard, guard_tools
 from jupyter_uml.engine.expectation import Expectation, Expectations, offered
@@ -15,6 +16,7 @@ from jupyter_uml.engine.formats.detect import chat_format
 from jupyter_uml.engine.guard import guard_options
 from jupyter_uml.engine.image_rows import ImagePlaces, Piece, place
 from jupyter_uml.engine.model import Model
+from jupyter_uml.engine.shared_beginnings import SharedBeginnings
 from jupyter_uml.engine.shortening import Shortening, Turns, length_of, scaled, size_of, without_middle
 from jupyter_uml.engine.sight import Sight
 from jupyter_uml.errors import ContextLengthExceeded, InvalidRequest, UmlError
@@ -45,6 +47,9 @@ class PromptBuilder:
         takes = self._template.takes if self._template else lambda _: False
         self._expectations = Expectations(model, chat_format(model.tools_template or model.chat_template), takes)
         self.spell = self._expectations.spell
+        self._texts = SharedBeginnings(
+            lambda text, begins: model.tokenize(text, add_special=begins, parse_special=True)
+        )
 
     def describe(self, info: ModelInfo) -> ModelInfo:
         """With what follows from the chat template."""
@@ -56,7 +61,13 @@ class PromptBuilder:
             can_reason=chat.reasons,
             can_see=self._sight.sees,
             can_infill=self._model.infill is not None,
+            template_sha256=self._template_sha256() if self._template else None,
         )
+
+    def _template_sha256(self) -> str:
+        """Of both templates one behind the other, where there are two."""
+        sources = (self._model.chat_template, self._model.tools_template)
+        return sha256("".join(filter(None, sources)).encode()).hexdigest()
 
     def grammar(self, request: GenerateRequest) -> Grammar | None:
         """What the raw answer must look like. Slow to be compiled, so it can be asked for beforehand.
@@ -111,13 +122,16 @@ class PromptBuilder:
         if request.suffix is not None:
             if request.truncate is not None:
                 raise InvalidRequest("A prompt with a suffix cannot be shortened.", param="truncate")
-            return Prompt(self._infill(prompt, request.suffix), expectation=Expectation(grammar=request.params.grammar))
-        tokens, full = self._tokenized(prompt, cut=request.truncate is not None)
+            return Prompt(
+                self._infill(prompt, request.suffix, request.principal),
+                expectation=Expectation(grammar=request.params.grammar),
+            )
+        tokens, full = self._tokenized(prompt, request.principal, cut=request.truncate is not None)
         if request.truncate is not None and len(tokens) > (budget := self._budget(request)):
             tokens = tokens[: (budget + 1) // 2] + tokens[len(tokens) - budget // 2 :]
         return Prompt(tokens, full - len(tokens), Expectation(grammar=request.params.grammar))
 
-    def _infill(self, prompt: str | tuple[int, ...], suffix: str) -> list[int]:
+    def _infill(self, prompt: str | tuple[int, ...], suffix: str, principal: str) -> list[int]:
         """The beginning, the ending, then the model's turn to write what stands between them."""
         marks = self._model.infill
         if marks is None:
@@ -127,18 +141,18 @@ class PromptBuilder:
             )
         before, after, middle = marks
         self._check_size(size_of(suffix), "suffix")
-        beginning, _ = self._tokenized(prompt, cut=False)
+        beginning, _ = self._tokenized(prompt, principal, cut=False)
         ending = self._model.tokenize(suffix, add_special=False, parse_special=False)
         bos = [beginning.pop(0)] if isinstance(prompt, str) and self._model.adds_bos else []
         return [*bos, before, *beginning, after, *ending, middle]
 
-    def _tokenized(self, prompt: str | tuple[int, ...], cut: bool) -> tuple[list[int], int]:
+    def _tokenized(self, prompt: str | tuple[int, ...], principal: str, *, cut: bool) -> tuple[list[int], int]:
         """The tokens, and how many the whole prompt has: more, where too long a text was cut by its bytes."""
         if not isinstance(prompt, str):
             return self._checked(prompt, cut), len(prompt)
         text = without_middle(prompt, self._most) if cut else prompt
         self._check_size(size_of(text), "prompt")
-        tokens = self._model.tokenize(text, add_special=True, parse_special=True)
+        tokens = self._texts.tokenize(text, True, principal)
         return tokens, scaled(len(tokens), len(prompt), len(text))
 
     def _checked(self, prompt: tuple[int, ...], cut: bool) -> list[int]:
@@ -156,7 +170,9 @@ class PromptBuilder:
 
         def render(messages: Sequence[Message]) -> Turns:
             rendered = self._render(messages, request)
-            tokens, images = place(self._pieces(rendered.text, [image for m in messages for image in m.images]))
+            tokens, images = place(
+                self._pieces(rendered.text, [image for m in messages for image in m.images], request.principal)
+            )
             return Turns(tokens, rendered.opening, images)
 
         shortening = Shortening(self._model, render, self._budget(request), self._most)
@@ -186,7 +202,7 @@ class PromptBuilder:
         end = self._expectations.closing(request, rendered.opening)
         return replace(rendered, text=rendered.text + end, opening=rendered.opening + end)
 
-    def _pieces(self, text: str, images: Sequence[bytes]) -> Iterator[Piece]:
+    def _pieces(self, text: str, images: Sequence[bytes], principal: str) -> Iterator[Piece]:
         if self._model.adds_bos:
             text = text.removeprefix(self._model.bos)  # the tokenizer adds it
         begins = True
@@ -195,7 +211,7 @@ class PromptBuilder:
                 yield from part
                 continue
             for piece in part.split(MARK):
-                yield self._model.tokenize(piece, add_special=begins, parse_special=True)
+                yield self._texts.tokenize(piece, begins, principal)
                 begins = False
 
     # --- sizes ---

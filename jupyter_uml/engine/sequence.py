@@ -114,6 +114,12 @@ class Sequence:
         return Usage(self.n_prompt, self.generated, self.cached, self.truncated, self.drafted, accepted, self.reasoned)
 
     @property
+    def spent(self) -> bool:
+        """The answer has all the tokens that it may have."""
+        most = self.request.params.max_tokens
+        return most is not None and self.generated >= most
+
+    @property
     def thoughts_left(self) -> int:
         """Tokens of reasoning that it may still write; where there is no limit, more than a decode takes."""
         if self.thinking is not None and (self.answer.reasoning or self.generated < _HEADER):

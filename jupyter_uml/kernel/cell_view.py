@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import DisplayHandle, display
 
+from jupyter_uml.display.bundle import answer_bundle
+from jupyter_uml.display.colours import BUSY
+from jupyter_uml.display.render import Written, calls_text, escape, visible
 from jupyter_uml.kernel import tables
-from jupyter_uml.kernel.render import Written, answer_html, answer_text, calls_text, escape, visible
-
-_NOTE = f"{tables.QUIET};font-size:var(--jp-ui-font-size1,13px);margin-top:-.4em"
 
 
 class CellView(Protocol):
@@ -25,11 +26,27 @@ class CellView(Protocol):
         """One line that replaces what was shown before."""
         ...
 
-    def answer(self, answer: Written, note: str = "", final: bool = False) -> int:
-        """The answer as far as it has come; returns how much has been sent, in characters."""
+    def answer(
+        self,
+        answer: Written,
+        note: str = "",
+        final: bool = False,
+        *,
+        warn: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+        body: str | None = None,
+    ) -> int:
+        """The answer as far as it has come; returns how much has been sent, in characters.
+
+        `warn`: the note should be seen. `metadata`: is saved with the output. `body`: HTML in the answer's place.
+        """
         ...
 
     def table(self, table: tables.Table) -> None: ...
+
+    def show(self, html: str, text: str) -> None:
+        """Safe HTML, and what says the same as plain text."""
+        ...
 
 
 def view_for(shell: InteractiveShell | None) -> CellView:
@@ -44,25 +61,35 @@ class NotebookView:
 
     def progress(self, text: str, fraction: float | None = None, heading: str = "") -> None:
         head = f"<div>{escape(heading)}</div>" if heading else ""
-        self._show(head + _progress_html(text, fraction), visible("\n".join(filter(None, (heading, text)))))
+        self.show(head + _progress_html(text, fraction), visible("\n".join(filter(None, (heading, text)))))
 
     def line(self, text: str) -> None:
-        self._show(f"<div>{escape(text)}</div>", visible(text))
+        self.show(f"<div>{escape(text)}</div>", visible(text))
 
-    def answer(self, answer: Written, note: str = "", final: bool = False) -> int:
-        body = f'<div style="overflow-wrap:anywhere">{answer_html(answer)}</div>'
-        return self._show(f'{body}<div style="{_NOTE}">{escape(note)}</div>', answer_text(answer))
+    def answer(
+        self,
+        answer: Written,
+        note: str = "",
+        final: bool = False,
+        *,
+        warn: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+        body: str | None = None,
+    ) -> int:
+        return self._show(answer_bundle(answer, note, warn, body), metadata)
 
     def table(self, table: tables.Table) -> None:
-        self._show(tables.to_html(table), tables.to_text(table))
+        self.show(tables.to_html(table), tables.to_text(table))
 
-    def _show(self, html: str, text: str) -> int:
-        bundle: dict[str, Any] = {"text/html": html, "text/plain": text}
+    def show(self, html: str, text: str) -> None:
+        self._show({"text/html": html, "text/plain": text})
+
+    def _show(self, bundle: Mapping[str, str], metadata: Mapping[str, Any] | None = None) -> int:
         if self._handle is None:
-            self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+            self._handle = display(bundle, raw=True, display_id=True, metadata=metadata)  # type: ignore[no-untyped-call]
         else:
-            self._handle.update(bundle, raw=True)  # type: ignore[no-untyped-call]
-        return len(html) + len(text)
+            self._handle.update(bundle, raw=True, metadata=metadata)  # type: ignore[no-untyped-call]
+        return sum(map(len, bundle.values()))
 
 
 class TerminalView:
@@ -85,16 +112,29 @@ class TerminalView:
         self._clear_line()
         self._write(visible(text) + "\n")
 
-    def answer(self, answer: Written, note: str = "", final: bool = False) -> int:
+    def answer(
+        self,
+        answer: Written,
+        note: str = "",
+        final: bool = False,
+        *,
+        warn: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+        body: str | None = None,
+    ) -> int:
         self._go_on("reasoning", answer.reasoning, dim=sys.stdout.isatty())
         self._go_on("text", answer.text)
         if final:
             self._go_on("calls", calls_text(answer))
-            self._write(f"\n[{visible(note)}]\n")
+            told = f"[{visible(note)}]"
+            self._write(f"\n\x1b[33m{told}\x1b[39m\n" if warn and sys.stdout.isatty() else f"\n{told}\n")
         return 0
 
     def table(self, table: tables.Table) -> None:
         self._write(visible(tables.to_text(table)) + "\n")
+
+    def show(self, html: str, text: str) -> None:
+        self.line(text)
 
     def _go_on(self, part: str, text: str, dim: bool = False) -> None:
         """Write what is new in a part of the answer."""
@@ -123,5 +163,5 @@ def _progress_html(text: str, fraction: float | None) -> str:
     if fraction is None:
         return label
     track = "height:4px;max-width:320px;border-radius:2px;background:var(--jp-layout-color3,#ddd);margin-top:6px"
-    bar = f"height:4px;border-radius:2px;width:{fraction:.0%};background:{tables.BUSY}"
+    bar = f"height:4px;border-radius:2px;width:{fraction:.0%};background:{BUSY}"
     return f'{label}<div style="{track}"><div style="{bar}"></div></div>'

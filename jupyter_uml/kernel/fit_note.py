@@ -9,9 +9,9 @@ import ipywidgets as widgets
 
 from jupyter_uml.client import UniversalClient
 from jupyter_uml.client.loop_thread import Job
+from jupyter_uml.display.render import escape
 from jupyter_uml.errors import ConnectionFailed, RouteNotFound, UmlError
-from jupyter_uml.kernel import figures
-from jupyter_uml.kernel.render import escape
+from jupyter_uml.kernel import notes
 from jupyter_uml.kernel.tables import verdict_dot
 from jupyter_uml.types import MemoryEstimate
 
@@ -56,4 +56,4 @@ class FitNote:
 def _words(estimate: MemoryEstimate) -> str:
     """`Fits: needs 812 MiB, has 7.9 GiB · context 4096 tokens, …`."""
     verdict = estimate.verdict[:1].upper() + estimate.verdict[1:]
-    return " · ".join(part for part in (verdict, figures.fit_note(estimate)) if part)
+    return " · ".join(part for part in (verdict, notes.fit_note(estimate)) if part)

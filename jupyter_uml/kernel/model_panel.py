@@ -10,13 +10,15 @@ from typing import Any
 import ipywidgets as widgets
 
 from jupyter_uml.client import UniversalClient
+from jupyter_uml.client.health import Memory
 from jupyter_uml.client.loop_thread import Job
+from jupyter_uml.display import figures
+from jupyter_uml.display.render import escape
 from jupyter_uml.errors import InvalidRequest, UmlError
-from jupyter_uml.kernel import figures
+from jupyter_uml.kernel import notes
 from jupyter_uml.kernel.fit_note import FitNote
 from jupyter_uml.kernel.follow import MOVING, watch_load, watch_models
 from jupyter_uml.kernel.load_options import LoadOptions
-from jupyter_uml.kernel.render import escape
 from jupyter_uml.kernel.session import on_activity, shared_client
 from jupyter_uml.kernel.stream_view import ASSETS
 from jupyter_uml.kernel.tables import state_dot
@@ -33,7 +35,7 @@ class ModelPanel(widgets.VBox):
     def __init__(self, *, client: UniversalClient | None = None) -> None:
         self._client = client or shared_client()
         self._rows: dict[str, ModelStatus] = {}
-        self._memory: dict[str, Any] = {}
+        self._memory = Memory()
         self._job: Job[None] | None = None
         self._watching = False
         self._build()
@@ -142,7 +144,7 @@ class ModelPanel(widgets.VBox):
     async def _refresh(self) -> None:
         async for rows in watch_models(self._client.aio):
             self._take(rows)
-            self._memory = (await self._client.aio.health()).get("memory") or {}
+            self._memory = (await self._client.aio.health()).memory
             self._show()
         self._estimate()
 
@@ -211,17 +213,17 @@ class ModelPanel(widgets.VBox):
         self._progress_row.layout.display = "" if moving else "none"
         if row is not None and moving:
             self._bar.value = row.progress or 0.0
-            self._progress_label.value = escape(figures.loading_note(row))
+            self._progress_label.value = escape(notes.loading_note(row))
         self._status.value = self._status_html(row)
 
     def _status_html(self, row: ModelStatus | None) -> str:
         if row is None:
-            first = "No model was found." if self._memory else "Looking for models …"
+            first = "No model was found." if self._memory.total_bytes else "Looking for models …"
         else:
-            notes = [row.state, figures.loaded_note(row), figures.activity_note(row)]
+            words = [row.state, notes.loaded_note(row), notes.activity_note(row)]
             reason = str(row.error["message"]) if row.error else ""
-            first = state_dot(row) + escape(" · ".join(note for note in [*notes, reason] if note))
-        free, total = self._memory.get("available_bytes"), self._memory.get("total_bytes")
+            first = state_dot(row) + escape(" · ".join(note for note in [*words, reason] if note))
+        free, total = self._memory.available_bytes, self._memory.total_bytes
         second = f"{figures.size(free)} of {figures.size(total)} memory free" if total else ""
         return f'<div>{first}</div><div class="uml-quiet">{second}</div>'
 

@@ -1,147 +1,101 @@
-"""The options of `%uml` and `%%uml`: parsed, or refused with one readable line."""
+"""What the options of all commands share: a parser that raises, the types of values, the settings of a model."""
 
 from __future__ import annotations
 
 import argparse
+import functools
 import re
 import shlex
-from difflib import get_close_matches
 from typing import Any, NoReturn, get_args
 
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.types import KvType
 from jupyter_uml.types.duration import keep_alive_seconds
 
-VERBS = ("models", "status", "help", "estimate", "load", "pin", "unpin", "unload", "pull", "profile")
-HELP = """\
-%uml models [WORD]           the models there are (with WORD in their names), and their state
-                             [--all: however many, and why others cannot be loaded]
-%uml status                  what is loaded, its memory and speed
-%uml pull OWNER/REPO[:QUANT] bring one from Hugging Face's hub  [--stop: end that]
-%uml estimate NAME           would it fit into memory, and how?  [the settings of load]
-%uml load NAME               load one  [--n-ctx N] [--n-parallel N] [--n-threads N] [--n-gpu-layers N]
-                                       [--kv-type f16|q8_0|q4_0] [--draft-model NAME] [--n-batch N]
-                                       [--pin] [--keep-alive 10m: how long it stays without use; -1: for ever]
-%uml pin NAME                load one, and keep it loaded whatever happens; %uml unpin NAME ends that
-%uml unload NAME             give its memory back  [--force: end the answers under way]
-%uml profile                 the models with settings of their own, under a name
-%uml profile save NAME MODEL make one, or replace it  [the settings of load] [--system "…"] [--temperature X]
-                                       [--top-p X] [--top-k N] [--min-p X] [--max-tokens N] [--seed N]
-%uml profile delete NAME     delete one; its model stays
-
-%%uml [NAME]                 the rest of the cell is a question; the answer streams in below
-                             [--system "…"] [--max-tokens N] [--temperature X] [--seed N] [--keep-alive 10m]
-                             [--tools F,G: functions of this notebook that the model may call]
-
-Without NAME, %%uml asks the model that was used last, or else the demo model. Interrupting the cell stops the answer.
-"""
-SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed")
+COLUMNS = 80  # of the help
 SETTINGS = ("n_ctx", "n_parallel", "n_threads", "n_gpu_layers", "kv_type", "draft_model", "n_batch")
+SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed")
+_MEANING = {
+    "n_ctx": "tokens for each conversation, question and answer together",
+    "n_parallel": "conversations side by side",
+    "n_threads": "processor threads",
+    "n_gpu_layers": "layers that the GPU computes; -1: all",
+    "n_batch": "tokens of a prompt that are computed in one go",
+    "temperature": "0: always the likeliest token; higher: more variety",
+    "top_p": "only the likeliest tokens that have this probability together",
+    "top_k": "only so many of the likeliest tokens; 0: all",
+    "min_p": "only tokens with this share of the likeliest one's probability",
+    "max_tokens": "the answer's greatest length",
+    "seed": "the same seed, the same answer",
+}
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Raises where argparse would print and exit."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(add_help=False, allow_abbrev=False, **options)
+        wide = functools.partial(argparse.HelpFormatter, width=COLUMNS - 1, max_help_position=29)
+        super().__init__(add_help=False, allow_abbrev=False, formatter_class=wide, **options)
 
     def error(self, message: str) -> NoReturn:
         raise InvalidRequest(f"{message[:1].upper()}{message[1:]}. `%uml` alone shows how it is used.")
 
 
-def parse_line(line: str) -> argparse.Namespace:
-    """`verb` and its arguments; the verb is None for an empty line."""
-    words = _split(line)
-    if set(words) & {"-h", "--help"}:
-        words = ["help"]
-    if words and words[0] not in VERBS:
-        near = get_close_matches(words[0], VERBS, 1)
-        meant = f"Did you mean `%uml {near[0]}`?" if near else "`%uml` alone lists the commands."
-        raise InvalidRequest(f"There is no command {words[0]!r}. {meant}")
-    return _line_parser().parse_args(words)
-
-
-def parse_cell(line: str) -> argparse.Namespace:
-    return _cell_parser().parse_args(_split(line))
-
-
-def _line_parser() -> _Parser:
-    parser = _Parser(prog="%uml")
-    verbs = parser.add_subparsers(dest="verb", metavar="command", parser_class=_Parser)
-    models = verbs.add_parser("models")
-    models.add_argument("word", nargs="?", metavar="WORD")
-    models.add_argument("--all", action="store_true")
-    verbs.add_parser("status")
-    verbs.add_parser("help")
-    _add_settings(verbs.add_parser("estimate"))
-    load = verbs.add_parser("load")
-    _add_settings(load)
-    _add_stay(load)
-    for name in ("pin", "unpin"):
-        verbs.add_parser(name).add_argument("model", metavar="NAME")
-    pull = verbs.add_parser("pull")
-    pull.add_argument("model", metavar="OWNER/REPO[:QUANT]")
-    pull.add_argument("--stop", action="store_true")
-    _add_profile(verbs.add_parser("profile"))
-    unload = verbs.add_parser("unload")
-    unload.add_argument("model", metavar="NAME")
-    unload.add_argument("--force", action="store_true")
-    return parser
-
-
-def _add_settings(parser: _Parser, metavar: str = "NAME") -> None:
-    parser.add_argument("model", metavar=metavar)
-    for name in ("--n-ctx", "--n-parallel", "--n-threads", "--n-gpu-layers", "--n-batch"):
-        parser.add_argument(name, type=_whole)
-    parser.add_argument("--kv-type", choices=get_args(KvType))
-    parser.add_argument("--draft-model", metavar="NAME")
-
-
-def _add_stay(parser: _Parser) -> None:
-    parser.add_argument("--pin", action="store_true", default=None)
-    parser.add_argument("--keep-alive", type=_keep_alive)
-
-
-def _add_profile(parser: _Parser) -> None:
-    acts = parser.add_subparsers(dest="act", metavar="save or delete", parser_class=_Parser)
-    acts.add_parser("delete").add_argument("name", metavar="NAME")
-    save = acts.add_parser("save")
-    save.add_argument("name", metavar="NAME")
-    _add_settings(save, "MODEL")
-    _add_stay(save)
-    save.add_argument("--system")
-    for name in SAMPLING:
-        kind = _whole if name in ("top_k", "max_tokens", "seed") else _number
-        save.add_argument(f"--{name.replace('_', '-')}", type=kind)
-
-
-def _cell_parser() -> _Parser:
-    parser = _Parser(prog="%%uml")
-    parser.add_argument("model", nargs="?", metavar="NAME")
-    parser.add_argument("--system")
-    parser.add_argument("--max-tokens", type=_whole)
-    parser.add_argument("--temperature", type=_number)
-    parser.add_argument("--seed", type=_whole)
-    parser.add_argument("--keep-alive", type=_keep_alive)
-    parser.add_argument("--tools", type=lambda names: names.split(","), default=[])
-    return parser
-
-
-def _split(line: str) -> list[str]:
+def split(line: str) -> list[str]:
     try:
         return shlex.split(line)
     except ValueError as error:
         raise InvalidRequest("A quotation mark is never closed.") from error
 
 
-def _whole(text: str) -> int:
+def add_model(parser: argparse.ArgumentParser, metavar: str = "NAME") -> None:
+    parser.add_argument("model", metavar=metavar, help="a model, as `%%uml models` lists it")
+
+
+def add_settings(parser: argparse.ArgumentParser, metavar: str = "NAME") -> None:
+    """A model, and how it is to be loaded; what is left out, the loader decides."""
+    add_model(parser, metavar)
+    for name in ("n_ctx", "n_parallel", "n_threads", "n_gpu_layers", "n_batch"):
+        parser.add_argument(_option(name), type=whole, metavar="N", help=_MEANING[name])
+    parser.add_argument("--kv-type", choices=get_args(KvType), help="how the KV cache is stored")
+    parser.add_argument("--draft-model", metavar="NAME", help="a small model of the same family, which guesses ahead")
+
+
+def add_stay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--pin", action="store_true", default=None, help="it stays loaded whatever happens")
+    add_keep_alive(parser)
+
+
+def add_keep_alive(parser: argparse.ArgumentParser) -> None:
+    meaning = "how long it stays without use, such as 10m; -1: for ever"
+    parser.add_argument("--keep-alive", type=keep_alive, metavar="TIME", help=meaning)
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    for name in SAMPLING:
+        kind, sign = (whole, "N") if name in ("top_k", "max_tokens", "seed") else (number, "X")
+        parser.add_argument(_option(name), type=kind, metavar=sign, help=_MEANING[name])
+
+
+def given_settings(options: argparse.Namespace, *more: str) -> dict[str, Any]:
+    return {name: value for name in (*SETTINGS, *more) if (value := getattr(options, name)) is not None}
+
+
+def whole(text: str) -> int:
     try:
         return int(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from error
 
 
-def _keep_alive(text: str) -> float:
+def number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from error
+
+
+def keep_alive(text: str) -> float:
     """Seconds, of a number or a text such as 10m."""
     try:
         return keep_alive_seconds(float(text) if re.fullmatch(r"-?\d+(\.\d+)?", text) else text)
@@ -149,8 +103,5 @@ def _keep_alive(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{error}, not {text!r}") from error
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from error
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jupyter_uml.kernel.render import visible
+from jupyter_uml.display.render import visible
 
 
 class UmlMagicError(Exception):

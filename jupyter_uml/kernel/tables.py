@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
 
-from jupyter_uml.kernel import figures
-from jupyter_uml.kernel.render import escape
+from jupyter_uml.display import figures
+from jupyter_uml.display.colours import BAD, BUSY, DOUBTFUL, GOOD, QUIET
+from jupyter_uml.display.render import escape
+from jupyter_uml.kernel import notes
 from jupyter_uml.types import MemoryEstimate, ModelProfile, ModelStatus
 
-QUIET = "color:var(--jp-ui-font-color2,GrayText)"
-GOOD, BUSY = "var(--jp-success-color1,#388e3c)", "var(--jp-brand-color1,#1976d2)"
-DOUBTFUL, BAD = "var(--jp-warn-color1,#f57c00)", "var(--jp-error-color1,#d32f2f)"
 _STATE_COLOURS = {
     "loaded": GOOD,
     "queued": BUSY,
@@ -23,7 +22,6 @@ _STATE_COLOURS = {
 }
 LONGEST_PROMPT = 80  # characters of a system prompt that are shown
 MOST_ROWS = 50
-KEPT_PROMPTS = "cache"  # is given up where memory is short, so it is not what a model needs
 _PARTS = {  # what they are called; some are shown as one
     "weights": "Weights",
     "repacked": "Weights",
@@ -88,7 +86,7 @@ def _models(rows: Sequence[ModelStatus]) -> list[Column]:
     return [
         Column("Model", [row.id for row in rows]),
         state_column(rows),
-        *_unless_empty("Unloads", [figures.stay_note(row) for row in rows]),
+        *_unless_empty("Unloads", [notes.stay_note(row) for row in rows]),
         Column("Size", [figures.size(row.size_bytes) for row in rows], numeric=True),
         *_unless_empty("Parameters", [figures.parameters(each.parameters) if each else "" for each in facts], True),
         *_unless_empty("Quantisation", [each.quantisation if each else "" for each in facts]),
@@ -121,7 +119,7 @@ def status_table(rows: Sequence[ModelStatus], note: str = "") -> Table:
     columns = [
         Column("Model", [row.id for row in rows]),
         state_column(rows),
-        *_unless_empty("Unloads", [figures.stay_note(row) for row in rows]),
+        *_unless_empty("Unloads", [notes.stay_note(row) for row in rows]),
         Column("Process", [str(row.pid or "") for row in rows], numeric=True),
         Column("Memory", [figures.size(row.memory_bytes) for row in rows], numeric=True),
         *_unless_empty("On the GPU", [figures.size(row.gpu_memory_bytes) for row in rows], True),
@@ -161,7 +159,7 @@ def estimate_table(estimate: MemoryEstimate) -> Table:
     """The verdict, and what the memory is for."""
     sums: dict[str, list[int]] = {}
     for part in estimate.parts:
-        if part.name != KEPT_PROMPTS:
+        if part.needed:
             row = sums.setdefault(_PARTS.get(part.name, part.name), [0, 0])
             row[0] += part.ram
             row[1] += part.gpu
@@ -172,7 +170,7 @@ def estimate_table(estimate: MemoryEstimate) -> Table:
         Column("Memory", [figures.size(ram) for ram, _ in rows.values()], numeric=True),
         *_unless_empty("On the GPU", [figures.size(gpu) if gpu else "" for _, gpu in rows.values()], True),
     ]
-    return Table(columns, figures.fit_note(estimate), f"{estimate.model} {estimate.verdict}", verdict_dot(estimate))
+    return Table(columns, notes.fit_note(estimate), f"{estimate.model} {estimate.verdict}", verdict_dot(estimate))
 
 
 def _unless_empty(name: str, cells: Sequence[str], numeric: bool = False) -> list[Column]:
@@ -186,15 +184,15 @@ def state_column(rows: Sequence[ModelStatus]) -> Column:
 
 def state_dot(row: ModelStatus) -> str:
     """HTML: the state as a colour."""
-    return _dot(_STATE_COLOURS.get(row.state, "var(--jp-border-color1,#bdbdbd)"))
+    return dot(_STATE_COLOURS.get(row.state, "var(--jp-border-color1,#bdbdbd)"))
 
 
 def verdict_dot(estimate: MemoryEstimate) -> str:
     """HTML: whether it fits, as a colour."""
-    return _dot(BAD if not estimate.fits else GOOD if estimate.as_wished and not estimate.unloads else DOUBTFUL)
+    return dot(BAD if not estimate.fits else GOOD if estimate.as_wished and not estimate.unloads else DOUBTFUL)
 
 
-def _dot(colour: str) -> str:
+def dot(colour: str) -> str:
     return f'<span style="color:{colour}">●</span> '
 
 
@@ -204,7 +202,7 @@ def to_html(table: Table) -> str:
     parts.append(_noted_grid(table))
     if table.folded:
         inner = _noted_grid(table.folded)
-        style = f"{QUIET};margin-top:6px"
+        style = f"color:{QUIET};margin-top:6px"
         open_ = " open" if table.folded.unfold else ""
         parts.append(
             f'<details style="{style}"{open_}><summary>{escape(table.folded.heading)}</summary>{inner}</details>'
@@ -213,7 +211,8 @@ def to_html(table: Table) -> str:
 
 
 def _noted_grid(table: Table) -> str:
-    note = f'<div style="{QUIET};margin-top:4px">{escape(table.note)}</div>' if table.note else ""
+    style = f"color:{QUIET};margin-top:4px;white-space:pre-line"
+    note = f'<div style="{style}">{escape(table.note)}</div>' if table.note else ""
     return _grid(table.columns) + note
 
 

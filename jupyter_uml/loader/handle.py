@@ -63,7 +63,13 @@ class EngineHandle(Protocol):
     @property
     def memory_bytes(self) -> int | None: ...
     @property
-    def tokens_per_second(self) -> float | None: ...
+    def tokens_per_second(self) -> float | None:
+        """Of the work that is under way; None: there is none, or it has no tokens yet."""
+        ...
+
+    def take_rate(self) -> float:
+        """Tokens a second since this was asked last."""
+        ...
 
     def submit(self, request: GenerateRequest, on_end: OnEnd = _nobody) -> AsyncGenerator[Chunk, None]:
         """The answer's chunks; the last has a `finish_reason`. Closing the generator aborts the request. `on_end`: told
@@ -160,7 +166,10 @@ class WorkerEngine:
 
     @property
     def tokens_per_second(self) -> float | None:
-        return self._throughput.per_second()
+        return self._throughput.per_second() if self._pending else None
+
+    def take_rate(self) -> float:
+        return self._throughput.take_rate()
 
     async def submit(self, request: GenerateRequest, on_end: OnEnd = _nobody) -> AsyncGenerator[Chunk, None]:
         async with aclosing(self._items(request, on_end)) as items:

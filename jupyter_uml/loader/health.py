@@ -34,8 +34,10 @@ class Watched(Protocol):
     def active(self) -> int: ...
     @property
     def waiting(self) -> int: ...
-    @property
-    def tokens_per_second(self) -> float | None: ...
+
+    def take_rate(self) -> float:
+        """Tokens a second since this was asked last."""
+        ...
 
     def check(self, reading: Reading | None) -> str | None:
         """Ask for a sign of life. Returns why the engine must be killed, or None."""
@@ -157,7 +159,7 @@ class HealthMonitor:
             memory_bytes=sum(reading.resident for reading in known),
             gpu_memory_bytes=sum(on_gpu) if on_gpu else None,
             cpu_percent=sum(reading.cpu_percent for reading in known),
-            tokens_per_second=sum(engine.tokens_per_second or 0.0 for engine in engines),
+            tokens_per_second=sum(engine.take_rate() for engine in engines),
             active=sum(engine.active for engine in engines),
             waiting=sum(engine.waiting for engine in engines),
             first_token=engines[0].counters.take_first_token(),

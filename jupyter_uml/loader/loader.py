@@ -6,9 +6,10 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
+from jupyter_uml.defaults import KEEP_ALIVE, QUEUE_SECONDS
 from jupyter_uml.errors import (
     GenerationAborted,
     ModelBusy,
@@ -33,10 +34,9 @@ from jupyter_uml.loader.lifecycle.wishes import covered, together, wishes_for
 from jupyter_uml.loader.memory.planner import Planner
 from jupyter_uml.types import CacheSettings, Hold, LoadSettings, MemoryEstimate, ModelStatus
 
-KEEP_ALIVE = 1800.0  # seconds without a request after which a model is unloaded
-QUEUE_SECONDS = 300.0  # how long a load waits for memory
 RESTART_WAIT = 20.0  # how long a request waits for a model that is coming back
 MAX_WAITING = 1024  # requests that wait for one model
+LOOK_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +81,12 @@ class UniversalLoader:
             await asyncio.gather(self.catalog.start(), self.planner.start())
 
     # --- looking ---
+
+    async def look(self) -> None:
+        """At the disks now, for no longer than a person likes to wait."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self.catalog.refresh()
 
     def statuses(self) -> list[ModelStatus]:
         """Every model of the catalog, and those that are up though their file is gone."""

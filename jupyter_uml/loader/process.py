@@ -56,6 +56,7 @@ class WorkerProcess:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=_environment(),
+            process_group=0,  # Ctrl-C and Jupyter's interrupts go to a kernel's whole group: its models are not meant
         )
         return cls(process)
 

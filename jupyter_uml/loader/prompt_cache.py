@@ -5,19 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from jupyter_core.paths import jupyter_data_dir
-
+from jupyter_uml.defaults import DISK_BYTES, RAM_BYTES
 from jupyter_uml.loader.memory.fit import available_memory
 from jupyter_uml.types import CacheSettings
 
-RAM_BYTES = 1 << 30  # at most, and of what is free no more than
-RAM_SHARE = 1 / 8
-DISK_BYTES = 8 << 30
+RAM_SHARE = 1 / 8  # of what is free, at most
 DISK_SHARE = 1 / 10
-
-
-def default_cache_dir() -> Path:
-    return Path(jupyter_data_dir()) / "uml" / "cache"
 
 
 def prompt_cache(folder: Path | None, ram_bytes: int = RAM_BYTES, disk_bytes: int = DISK_BYTES) -> CacheSettings:

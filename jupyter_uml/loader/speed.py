@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from jupyter_uml.defaults import default_state_dir
 from jupyter_uml.engine.atomic_file import replacing
-from jupyter_uml.loader.catalog.catalog import default_state_dir
 from jupyter_uml.loader.catalog.entry import CatalogEntry
 from jupyter_uml.loader.memory.machine import default_threads, machine_name
 from jupyter_uml.types import EffectiveSettings, LoadSettings, Speed

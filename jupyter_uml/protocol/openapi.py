@@ -34,10 +34,17 @@ _GROUPS = {
     "OpenAI": "What programs for OpenAI's API ask. Point them at this server's `v1`.",
     "Anthropic": "What programs for Anthropic's API ask. Point them at this server's root.",
     "Models": "What there is, loading and unloading, pulling from a hub.",
+    "Generations": "Answers that were asked for with an id of their own: they go on without their readers.",
     "Keys": "Who may ask for what, how much of it, and what was used.",
     "Texts": "What a model reads: tokens and prompts.",
     "Server": "How it is, and what it can be asked.",
 }
+_KEPT = (
+    "With the header `X-Generation-Id`, 8 to 64 letters, digits, - and _ of your own, a streamed answer is kept: it "
+    "goes on when the connection is lost. The same request again reads it from its beginning, "
+    "`generations/{id}/events` from any place, and only `DELETE generations/{id}` stops it. The header "
+    "`X-Generation-Label` says what it is for, as JSON: `kind` (cell, panel or client), `cell` and `question`."
+)
 _ERROR_BODY = {"type": "object", "properties": {"error": {"$ref": _REF.format(model="Error")}}, "required": ["error"]}
 
 
@@ -55,11 +62,13 @@ class Operation:
     streams: bool = False
     media: tuple[str, ...] = (_JSON_TYPE,)
     query: type[BaseModel] | None = None
+    description: str = ""
 
     @classmethod
     def of(cls, endpoint: Endpoint[Any]) -> Operation:
         streams = "stream" in endpoint.body.model_fields
-        return cls("post", endpoint.path, endpoint.summary, endpoint.body, streams)
+        description = _KEPT if streams else ""
+        return cls("post", endpoint.path, endpoint.summary, endpoint.body, streams, description=description)
 
 
 def document(operations: Sequence[Operation]) -> dict[str, Any]:
@@ -91,6 +100,7 @@ def _operation(operation: Operation, schema: dict[str, Any] | None) -> dict[str,
     made: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "_", f"{operation.method}_{operation.path}").strip("_"),
         "summary": operation.summary,
+        **({"description": operation.description} if operation.description else {}),
         "tags": [_group(operation.path)],
         "responses": {
             "2XX": {"description": "The answer.", "content": good},
@@ -113,6 +123,8 @@ def _group(path: str) -> str:
             return "OpenAI"
         case ["models" | "load_model" | "unload_model" | "profiles" | "pull", *_]:
             return "Models"
+        case ["generations", *_]:
+            return "Generations"
         case ["keys" | "usage", *_]:
             return "Keys"
         case ["tokenize" | "detokenize" | "apply-template"]:

@@ -8,14 +8,14 @@ import secrets
 from collections.abc import Coroutine
 from dataclasses import asdict, is_dataclass
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, Literal
 
 import orjson
 from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 from tornado.web import HTTPError, stream_request_body
 
-from jupyter_uml.access import KEY_PREFIX, Scope
+from jupyter_uml.access import KEY_PREFIX, Principal, Scope
 from jupyter_uml.errors import (
     InvalidRequest,
     MethodNotAllowed,
@@ -38,6 +38,7 @@ from jupyter_uml.server.uploads import REFUSED_SECONDS, patience
 from jupyter_uml.service import Service
 from jupyter_uml.types import Hold
 
+OPEN: Final = "open"  # the scope of what nobody needs a credential for: that the server is alive, and ready
 NOT_SUPPORTED = ("images", "audio", "files", "batches", "moderations")
 
 _SECRET = re.compile(KEY_PREFIX + r"[\w%-]{20,}")
@@ -45,9 +46,10 @@ _SECRET = re.compile(KEY_PREFIX + r"[\w%-]{20,}")
 
 @stream_request_body
 class UmlHandler(AuditedHandler):
-    """A route. Concrete classes say which `scope` it needs, for reading and for writing alike."""
+    """A route. Concrete classes say which `scope` it needs, for reading and for writing alike. One that is `OPEN` takes
+    no body, and has a `principal` where a credential was sent, which must be a good one then."""
 
-    scope: ClassVar[Scope | None] = None  # None: open to nobody, a mistake
+    scope: ClassVar[Scope | Literal["open"] | None] = None  # None: open to nobody, a mistake
 
     def initialize(self, gate: Gate, service: Service, kernels: KernelWatch, route: str = "unknown") -> None:
         """`route`: as it stands in the list of routes, for figures and records."""
@@ -80,6 +82,8 @@ class UmlHandler(AuditedHandler):
         if self.request.method == "OPTIONS" and "Access-Control-Request-Method" in self.request.headers:
             self._answer_preflight()
             return
+        if self.scope == OPEN and not self.shows_credential:
+            return
         self.principal = await self.authenticate_request()
         if not self.principal.by_key:
             self.check_browser()
@@ -92,8 +96,8 @@ class UmlHandler(AuditedHandler):
         Raises:
             PermissionDenied: the credential is good, but not for this.
         """
-        if self.scope not in self.principal.scopes:
-            raise PermissionDenied(f"This key lacks the scope {self.scope!r}.")
+        if self.scope != OPEN and self.scope not in self.principal.scopes:
+            raise PermissionDenied(f"This key lacks the scope {self.scope!r}. {_way_out(self.principal)}")
 
     def _answer_preflight(self) -> None:
         """What the browser asks before it sends a credential. Nothing is told about who may."""
@@ -132,7 +136,7 @@ class UmlHandler(AuditedHandler):
             self.request.connection.set_body_timeout(seconds)
 
     def data_received(self, chunk: bytes) -> None:
-        if self._body_too_large or self._no_room or self._refused:
+        if self._body_too_large or self._no_room or self._refused or self.scope == OPEN:
             return
         self._body_too_large = len(self._body) + len(chunk) > MAX_BODY
         self._no_room = not (self._body_too_large or self.gate.uploads.take(self.principal.id, len(chunk)))
@@ -272,6 +276,16 @@ class UnknownRouteHandler(UmlHandler):
         if name.partition("/")[0] in NOT_SUPPORTED:
             raise RouteNotFound(f"This server does not support {name} yet.")
         raise RouteNotFound("There is no such route here. Check the spelling: chat is `POST v1/chat/completions`.")
+
+
+def _way_out(principal: Principal) -> str:
+    """For who lacks a scope."""
+    if principal.id != JUPYTER_USER.id:
+        return "Ask with one that has it, or with Jupyter's token."
+    return (
+        "It is the notebook's own. Keys are for people to manage: in the sidebar, by `jupyter uml keys`, or with "
+        "Jupyter's token, `UniversalClient(url, api_key=token)`."
+    )
 
 
 def _answers(handler: type[UmlHandler], method: str) -> bool:

@@ -18,6 +18,7 @@ _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _ALLOWED = frozenset(
     "accept accept-language authorization content-language content-type last-event-id x-api-key x-request-id "
+    "x-generation-id x-generation-label "
     "openai-beta openai-organization openai-project "
     "anthropic-beta anthropic-dangerous-direct-browser-access anthropic-version".split()
 )

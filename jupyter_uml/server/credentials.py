@@ -50,7 +50,8 @@ class CredentialHandler(JupyterHandler):
     @property
     def shows_credential(self) -> bool:
         """Whether the request came with one, good or bad, that is no cookie."""
-        return "Authorization" in self.request.headers or bool(self.get_query_argument("token", ""))
+        in_headers = not self.request.headers.keys().isdisjoint({"Authorization", "X-Api-Key"})
+        return in_headers or bool(self.get_query_argument("token", ""))
 
     @property
     def _shows_key(self) -> bool:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from hashlib import sha256
 from typing import Any
 
-from jupyter_uml.errors import UmlError
+from jupyter_uml.errors import InvalidRequest, UmlError
+from jupyter_uml.generations import Asked, Generations
 from jupyter_uml.protocol.endpoint import Caller, Endpoint, Event
 from jupyter_uml.server.base import UmlHandler
 from jupyter_uml.server.doorway import Doorway
 from jupyter_uml.server.faults import unexpected
 from jupyter_uml.server.image_fetcher import ImageFetcher
+from jupyter_uml.server.kept import GENERATION_HEADER, EndpointWork, generation_id, label_of, recorded, tell
 from jupyter_uml.server.passage import Passage
 from jupyter_uml.server.stream import ClientGoneError, EventStream
 
@@ -20,17 +21,23 @@ class EndpointHandler(UmlHandler):
     scope = "infer"
 
     def initialize(  # type: ignore[override]
-        self, endpoint: Endpoint[Any], fetcher: ImageFetcher, doorway: Doorway, **shared: Any
+        self,
+        endpoint: Endpoint[Any],
+        fetcher: ImageFetcher,
+        doorway: Doorway,
+        generations: Generations[bytes],
+        **shared: Any,
     ) -> None:
         super().initialize(**shared)
-        self.endpoint, self.fetcher, self.doorway = endpoint, fetcher, doorway
+        self.endpoint, self.fetcher, self.doorway, self.generations = endpoint, fetcher, doorway, generations
 
     async def prepare(self) -> None:  # type: ignore[override]
         await self.doorway.come_in()
         await super().prepare()
 
     async def post(self) -> None:
-        await self.while_connected(self._answer())
+        is_kept = GENERATION_HEADER in self.request.headers
+        await self.while_connected(self._answer_kept() if is_kept else self._answer())
 
     async def _answer(self) -> None:
         """What is recorded is on the disk before whoever asked knows that the answer is over."""
@@ -49,7 +56,7 @@ class EndpointHandler(UmlHandler):
         """Errors before the first event have a status of their own; later ones are an event."""
         stream = EventStream(self, headers=passage.headers)
         try:
-            await stream.send_all(_recorded(passage, self.endpoint.events(passage, body, caller)))
+            await stream.send_all(recorded(passage, self.endpoint.events(passage, body, caller)))
         except Exception as error:
             if isinstance(error, ClientGoneError) or not stream.open:
                 raise
@@ -59,14 +66,37 @@ class EndpointHandler(UmlHandler):
             known = error if isinstance(error, UmlError) else unexpected(self.request_id)
             await stream.send([self.endpoint.error_event(known, self.request_id)])
 
+    async def _answer_kept(self) -> None:
+        """The answer is a generation's, with a passage of its own; this request only reads it."""
+        try:
+            asked, work = self._asked()
+            generation = self.generations.begin(asked, work)
+        except UmlError:
+            async with self.gate.enter(self.principal, self.request_id, self.route):  # which records it
+                raise
+        del work  # what was asked need not be in memory as long as the slowest reader
+        await tell(self, self.generations, generation, self._error_event)
+
+    def _asked(self) -> tuple[Asked, EndpointWork]:
+        """
+        Raises:
+            UmlError: the body or a header is wrong.
+        """
+        headers = self.request.headers
+        own_id, label = generation_id(headers), label_of(headers)
+        digest = sha256(self.endpoint.path.encode())
+        digest.update(self._body)
+        body, hold = self.parse(self.endpoint.body), self.hold()
+        if not self.endpoint.streams(body):
+            raise InvalidRequest(f"{GENERATION_HEADER} is for answers that are streamed.", param="stream")
+        asked = Asked(self.principal.id, own_id, digest.digest(), label, hold.kernel)
+        work = EndpointWork(
+            self.gate, self.fetcher, self.endpoint, body, self.principal, self.request_id, self.route, hold
+        )
+        return asked, work
+
+    def _error_event(self, error: UmlError) -> Event:
+        return self.endpoint.error_event(error, self.request_id)
+
     def error_body(self, error: UmlError) -> dict[str, Any]:
         return self.endpoint.error_body(error, self.request_id)
-
-
-async def _recorded(passage: Passage, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
-    """The events; the record is written before the last one."""
-    async with aclosing(events):
-        async for event in events:
-            if event.is_last:
-                await passage.end()
-            yield event

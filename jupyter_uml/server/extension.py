@@ -1,106 +1,47 @@
-"""The Jupyter server extension, and the server that runs without Jupyter around it.
+"""The Jupyter server extension: its configuration, its start and its end.
 
-Everything is built here, once, and handed down; no handler reaches for a global.
+What a Jupyter server needs of it at its start is here; what answers requests, `parts.py`, is imported afterwards.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
-import re
 from dataclasses import fields
-from functools import partial
+from importlib import import_module
 from inspect import cleandoc
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
-from tornado.web import RequestHandler
+from tornado.routing import AnyMatches, PathMatches, Rule
 from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, Unicode, Union, default, validate
 
 from jupyter_uml import __version__
-from jupyter_uml.access import AUDIT_SCHEMA, REQUEST_SCHEMA, Limits, Turns
-from jupyter_uml.access.turns import MAX_WAITING
-from jupyter_uml.errors import InvalidRequest
-from jupyter_uml.loader.catalog.catalog import Catalog, default_model_dir, default_state_dir
-from jupyter_uml.loader.hub.hub import Hub
-from jupyter_uml.loader.loader import KEEP_ALIVE, QUEUE_SECONDS
-from jupyter_uml.loader.prompt_cache import DISK_BYTES, RAM_BYTES, default_cache_dir, prompt_cache
-from jupyter_uml.protocol.endpoints import ENDPOINTS
-from jupyter_uml.server.base import UnknownRouteHandler
-from jupyter_uml.server.bench import BenchModelHandler
-from jupyter_uml.server.cors import Cors
-from jupyter_uml.server.docs import DOCS_ROUTES
-from jupyter_uml.server.doorway import Doorway
-from jupyter_uml.server.endpoint import EndpointHandler
-from jupyter_uml.server.gate import Gate, GateSettings
-from jupyter_uml.server.health import HEALTH_ROUTES, Readiness, ReadyHandler
-from jupyter_uml.server.history import HistoryHandler
-from jupyter_uml.server.image_fetcher import ImageFetcher
-from jupyter_uml.server.kernels import KernelWatch
-from jupyter_uml.server.key_routes import KEY_ROUTES
-from jupyter_uml.server.metrics import MetricsHandler
-from jupyter_uml.server.native import (
-    EstimateHandler,
-    HealthHandler,
-    LoadModelHandler,
-    ModelHandler,
-    ModelsHandler,
-    UnloadModelHandler,
+from jupyter_uml.access import AUDIT_SCHEMA, REQUEST_SCHEMA, Database
+from jupyter_uml.access.files import DATABASE_FILE
+from jupyter_uml.access.key import new_secret
+from jupyter_uml.defaults import (
+    DISK_BYTES,
+    KEEP_ALIVE,
+    MAX_QUEUE,
+    QUEUE_SECONDS,
+    RAM_BYTES,
+    default_cache_dir,
+    default_state_dir,
 )
-from jupyter_uml.server.openai import ModelCardHandler, ModelListHandler
-from jupyter_uml.server.openapi import OpenApiHandler
-from jupyter_uml.server.profile_routes import PROFILE_ROUTES
-from jupyter_uml.server.pull import PULL_ROUTES
-from jupyter_uml.server.responses import RESPONSE_ROUTES
-from jupyter_uml.server.socket import SocketHandler, Sockets
-from jupyter_uml.server.usage_routes import USAGE_ROUTES
-from jupyter_uml.service import Service
+from jupyter_uml.errors import InvalidRequest
+from jupyter_uml.server.late_routes import LateRoutes
+from jupyter_uml.server.standalone import StandaloneServer
 from jupyter_uml.subcommands import SUBCOMMANDS
-from jupyter_uml.types.duration import keep_alive_seconds
 
-Route = tuple[str, type[RequestHandler], dict[str, Any]]
+if TYPE_CHECKING:
+    from jupyter_uml.server.parts import Parts
 
-_MODEL = r"([A-Za-z0-9._:/-]+)"
-ROUTES: list[Route] = [
-    ("health", HealthHandler, {}),
-    ("metrics", MetricsHandler, {}),
-    ("models", ModelsHandler, {}),
-    (f"models/{_MODEL}/history", HistoryHandler, {}),  # before the one for ids, which may hold slashes
-    (f"models/{_MODEL}", ModelHandler, {}),
-    ("load_model", LoadModelHandler, {}),
-    ("estimate", EstimateHandler, {}),
-    ("unload_model", UnloadModelHandler, {}),
-    ("bench_model", BenchModelHandler, {}),
-    ("v1/models", ModelListHandler, {}),
-    (f"v1/models/{_MODEL}", ModelCardHandler, {}),
-    *((endpoint.path, EndpointHandler, {"endpoint": endpoint}) for endpoint in ENDPOINTS),
-    *((path, handler, {}) for path, handler in (*PULL_ROUTES, *RESPONSE_ROUTES, *DOCS_ROUTES, *HEALTH_ROUTES)),
-    *((path, handler, {}) for path, handler in (*KEY_ROUTES, *USAGE_ROUTES, *PROFILE_ROUTES)),
-    ("openapi.json", OpenApiHandler, {}),
-    ("ws", SocketHandler, {}),
-]
-
-
-class StandaloneServer(ServerApp):
-    """A Jupyter server without contents, kernels, terminals or other extensions: sign-in and our routes."""
-
-    default_services = ("auth", "security")  # type: ignore[assignment]
-
-    @default("port")
-    def _port_default(self) -> int:
-        return 8000
-
-    @default("reraise_server_extension_failures")
-    def _reraise_default(self) -> bool:
-        return True  # without our routes there is nothing to serve
-
-    def running_server_info(self, kernel_count: bool = True) -> str:
-        return f"The model server is running, OpenAI's API at:\n{url_path_join(self.connection_url, 'v1')}"
+_PARTS = "jupyter_uml.server.parts"
 
 
 class UMLApp(ExtensionApp):
@@ -162,7 +103,7 @@ class UMLApp(ExtensionApp):
     ).tag(config=True)
     user_limits = Dict(Int(), help="The same for Jupyter's users and their notebooks.").tag(config=True)
     max_queue = Int(
-        MAX_WAITING, min=0, help="Requests that wait for one model, at most; others are told when to come again."
+        MAX_QUEUE, min=0, help="Requests that wait for one model, at most; others are told when to come again."
     ).tag(config=True)
     usage_days = Float(
         30.0, min=0, help="Days for which it is kept who used which model when. Sums by day are kept for two years."
@@ -194,8 +135,16 @@ class UMLApp(ExtensionApp):
         QUEUE_SECONDS, min=0, help="How long, in seconds, a model waits to be loaded until others make room for it."
     ).tag(config=True)
 
+    # From when it is loaded; Jupyter ends also what it could not load.
+    _database: Database | None = None
+    _routes: LateRoutes | None = None
+    _starting: asyncio.Task[None] | None = None
+    _parts: Parts | None = None
+
     @validate("keep_alive")
     def _in_seconds(self, proposal: Any) -> float:
+        from jupyter_uml.types.duration import keep_alive_seconds
+
         try:
             return keep_alive_seconds(proposal["value"])
         except ValueError as error:
@@ -203,6 +152,8 @@ class UMLApp(ExtensionApp):
 
     @validate("key_limits", "user_limits")
     def _check_limits(self, proposal: Any) -> dict[str, int]:
+        from jupyter_uml.access import Limits
+
         name, given = proposal["trait"].name, proposal["value"]
         if unknown := given.keys() - {field.name for field in fields(Limits)}:
             raise TraitError(f"UMLApp.{name}: there is no limit {', '.join(sorted(map(str, unknown)))}.")
@@ -217,109 +168,88 @@ class UMLApp(ExtensionApp):
 
     @validate("cors_origins")
     def _check_origins(self, proposal: dict[str, Any]) -> list[str]:
+        from jupyter_uml.server.cors import Cors
+
         try:
             return sorted(Cors.of(proposal["value"]).origins)
         except ValueError as error:
             raise TraitError(f"cors_origins: {error}") from error
 
     def initialize_settings(self) -> None:
-        logging.getLogger("jupyter_uml").parent = self.log  # what the loader tells stands in Jupyter's log
-        folders = [default_model_dir(), *(Path(folder) for folder in self.model_dirs)]
-        cache_dir = Path(self.cache_dir).expanduser() if self.cache_dir else None
-        cache = partial(prompt_cache, cache_dir, self.cache_ram, self.cache_disk)
-        catalog = Catalog.of_user(folders, demo=self.demo_model, other_stores=self.other_stores)
-        self.service = Service.over(
-            catalog,
-            cache,
-            hub=Hub(self.hub_endpoint or None),
-            limit=self.max_model_memory or None,
-            keep_alive=self.keep_alive,
-            queue_seconds=self.queue_seconds,
-            turns=Turns(self.max_queue),
-        )
-        self.gate = self._make_gate(Path(self.state_dir).expanduser())
-        self.kernels = KernelWatch(self.service.loader, self._living_kernels)
-        self._starting: asyncio.Task[None] | None = None
-        self.sockets, self.readiness = Sockets(), Readiness(Path(self.state_dir).expanduser())
-
-    def _make_gate(self, folder: Path) -> Gate:
+        """
+        Raises:
+            UmlError: the database cannot be opened.
+        """
         assert self.serverapp is not None
-        events = self.serverapp.event_logger
-        assert events is not None
+        assert self.serverapp.event_logger is not None
+        logging.getLogger("jupyter_uml").parent = self.log  # what the loader tells stands in Jupyter's log
         for schema in (REQUEST_SCHEMA, AUDIT_SCHEMA):
-            events.register_event_schema(schema)
-        settings = GateSettings(
-            key_limits=Limits.from_dict(self.key_limits),
-            user_limits=Limits.from_dict(self.user_limits),
-            on_full_disk="refuse" if self.on_full_disk == "refuse" else "go_on",
-            usage_days=self.usage_days,
-            keep_prompts=self.keep_prompts,
-            cors=Cors.of(self.cors_origins),
-        )
-        return Gate(folder, self.service, settings, lambda schema, data: events.emit(schema_id=schema, data=data))
+            self.serverapp.event_logger.register_event_schema(schema)
+        self._database = Database(Path(self.state_dir).expanduser() / DATABASE_FILE)
+        self._kernel_secret = new_secret()
 
     def initialize_handlers(self) -> None:
-        prefixes = ["uml/", ""] if self._standalone else ["uml/"]
-        shared = {"service": self.service, "gate": self.gate, "kernels": self.kernels}
-        fetching = shared | {"fetcher": ImageFetcher(self.image_hosts)}
-        given: dict[type[RequestHandler], dict[str, Any]] = {
-            EndpointHandler: fetching | {"doorway": Doorway()},
-            ReadyHandler: shared | {"readiness": self.readiness},
-            SocketHandler: fetching | {"sockets": self.sockets},
-        }
-        for path, handler, own in ROUTES:
-            passed = given.get(handler, shared) | {"route": _shown(path)} | own
-            self.handlers.extend((f"/{prefix}{path}", handler, passed) for prefix in prefixes)
-        self.handlers.append((r"/uml(?:/.*)?", UnknownRouteHandler, shared))
-        if self._standalone:
-            self.handlers.append((r"/v1/.*", UnknownRouteHandler, shared))
+        assert self.serverapp is not None
+        web_app = self.serverapp.web_app
+        self._routes = LateRoutes(web_app, self._make_routes)
+        matcher = AnyMatches() if self._standalone else PathMatches(f"{self.base_url}uml(?:/.*)?")
+        web_app.default_router.rules.insert(-1, Rule(matcher, self._routes))  # as `add_handlers` does
 
     async def _start_jupyter_server_extension(self, serverapp: ServerApp) -> None:
         """Kernels inherit the way to us: an address and a key of their own, which dies with this server."""
-        self._starting = asyncio.create_task(self._look_for_models(), name="start")  # Jupyter does not wait for disks
+        if self._routes is None:  # it could not be loaded, which Jupyter has told
+            return
+        self._starting = asyncio.create_task(
+            self._get_ready(self._routes), name="start"
+        )  # Jupyter waits for none of it
         if serverapp.sock:  # no address that a client could be given
             return
         os.environ["JUPYTER_UML_URL"] = url_path_join(_local_address(serverapp), "uml")
-        os.environ["JUPYTER_UML_KEY"] = self.gate.kernel_key()
+        os.environ["JUPYTER_UML_KEY"] = self._kernel_secret
 
     async def stop_extension(self) -> None:
-        self.readiness.stopping = True
-        await self.sockets.close()
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)
-        await self.kernels.close()
-        await self.service.aclose()
-        await self.gate.aclose()
+        if self._parts is not None:
+            await self._parts.aclose()
+        elif self._database is not None:
+            self._database.close()
 
-    async def _look_for_models(self) -> None:
+    async def _get_ready(self, routes: LateRoutes) -> None:
+        """Imports are made in a thread, where they take longer and hold up nobody."""
         try:
-            await self.service.loader.start()
-            self.readiness.scanned = True
-            _collect_less()
+            await asyncio.to_thread(import_module, _PARTS)
+            routes.be_ready()
+            if self._parts is not None:
+                await self._parts.start()
         except Exception:
             self.log.exception("looking for models failed")
 
-    def _living_kernels(self) -> list[str]:
+    def _make_routes(self) -> list[Any]:
+        """With all that answers them."""
+        self._parts = import_module(_PARTS).Parts(self, self._database, self._kernel_secret)
+        return self._parts.rules(at_root=self._standalone)
+
+    # --- for the parts ---
+
+    @property
+    def base_url(self) -> str:
+        assert self.serverapp is not None
+        return str(self.serverapp.base_url)
+
+    def living_kernels(self) -> list[str]:
         assert self.serverapp is not None
         return list(self.serverapp.kernel_manager.list_kernel_ids())
+
+    def is_ending(self, kernel: str) -> bool:
+        """Whether Jupyter is just shutting this kernel down, which also begins its restart."""
+        assert self.serverapp is not None
+        return bool(getattr(self.serverapp.kernel_manager.get_kernel(kernel), "shutting_down", False))
 
     @property
     def _standalone(self) -> bool:
         return isinstance(self.serverapp, StandaloneServer)
-
-
-def _collect_less() -> None:
-    """To look for garbage in all that a Jupyter server has imported stops its event loop for a third of a second. What
-    is there now is left out from here on, and the rest is gone through as a whole a tenth as often."""
-    gc.freeze()
-    young, middle, old = gc.get_threshold()
-    gc.set_threshold(young, middle, 10 * old)
-
-
-def _shown(path: str) -> str:
-    """A route as people write it."""
-    return re.sub(r"\(.*?\)", "{}", path)
 
 
 def _local_address(serverapp: ServerApp) -> str:

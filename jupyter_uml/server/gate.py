@@ -83,11 +83,13 @@ class Gate:
         service: Service,
         settings: GateSettings | None = None,
         emit: Emit = lambda _schema, _data: None,
+        database: Database | None = None,
     ) -> None:
+        """`database`: the folder's, where it is open already; the gate closes it."""
         settings = settings or GateSettings()
         self.service, self.cors, self.keep_prompts = service, settings.cors, settings.keep_prompts
         self._emit = emit
-        self.database = Database(folder / DATABASE_FILE)
+        self.database = database or Database(folder / DATABASE_FILE)
         self.keys = KeyRing(self.database)
         self.limiter = Limiter(
             Ledger(self.database), key_defaults=settings.key_limits, user_defaults=settings.user_limits
@@ -103,9 +105,10 @@ class Gate:
 
     # --- who asks ---
 
-    def kernel_key(self) -> str:
-        """A new key for the kernels of this server, which dies with it. Whoever has it is Jupyter's user."""
-        key, secret = self.keys.create_ephemeral("kernels", _KERNEL_SCOPES)
+    def kernel_key(self, secret: str | None = None) -> str:
+        """A key for the kernels of this server, which dies with it: a new one, or `secret` (as `new_secret` makes it)
+        from now on. Whoever has it is Jupyter's user."""
+        key, secret = self.keys.create_ephemeral("kernels", _KERNEL_SCOPES, secret=secret)
         self._kernel_key_id = key.id
         return secret
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from jupyter_uml.server.base import UmlHandler
+from jupyter_uml.server.base import OPEN, UmlHandler
 
 DISK_SECONDS = 2.0  # a disk that takes longer cannot be relied on
+TRIAL_SECONDS = 1.0  # between two trials of the disk, however often anybody asks
 
 
 class Readiness:
@@ -20,6 +22,7 @@ class Readiness:
         """`state`: the folder in which the server keeps what must outlive it; None: it keeps nothing."""
         self._state = state
         self._trial: asyncio.Future[bool] | None = None
+        self._tried = 0.0
         self.scanned = False  # the models were looked for once
         self.stopping = False
 
@@ -34,8 +37,9 @@ class Readiness:
     async def _can_write(self, folder: Path) -> bool:
         """By writing, since neither a full disk nor one that hangs shows in the folder's mode. One trial at a time: on
         a disk that hangs each of them would keep a thread."""
-        if self._trial is None or self._trial.done():
-            self._trial = asyncio.ensure_future(asyncio.to_thread(_write, folder))
+        now = time.monotonic()
+        if self._trial is None or (self._trial.done() and now - self._tried >= TRIAL_SECONDS):
+            self._trial, self._tried = asyncio.ensure_future(asyncio.to_thread(_write, folder)), now
         done, _ = await asyncio.wait([self._trial], timeout=DISK_SECONDS)
         return bool(done) and self._trial.result()
 
@@ -54,14 +58,16 @@ def _write(folder: Path) -> bool:
 class LiveHandler(UmlHandler):
     """That it answers is the answer: a server that is only busy, or out of disk, must not be started again for it."""
 
-    scope = "models:read"
+    scope = OPEN
 
     async def get(self) -> None:
         self.write_json({"status": "ok"})
 
 
 class ReadyHandler(UmlHandler):
-    scope = "models:read"
+    """What is missing is for those who may know."""
+
+    scope = OPEN
 
     def initialize(self, readiness: Readiness, **shared: Any) -> None:  # type: ignore[override]
         super().initialize(**shared)
@@ -71,7 +77,8 @@ class ReadyHandler(UmlHandler):
         checks = await self.readiness.checks()
         ready = all(checks.values())
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-        self.write_json({"status": "ok" if ready else "not_ready", "checks": checks}, status)
+        known = hasattr(self, "principal") and "models:read" in self.principal.scopes
+        self.write_json({"status": "ok" if ready else "not_ready"} | ({"checks": checks} if known else {}), status)
 
 
 HEALTH_ROUTES: list[tuple[str, type[UmlHandler]]] = [("health/live", LiveHandler), ("health/ready", ReadyHandler)]

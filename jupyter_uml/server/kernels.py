@@ -1,4 +1,7 @@
-"""Which notebook kernels live: models stay loaded for those that use them, and for no longer."""
+"""Which notebook kernels live: what they asked for stays with them, and no longer.
+
+Models stay loaded for kernels that use them, and answers go on for those that asked for them.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,8 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable
-
-from jupyter_uml.loader.loader import UniversalLoader
+from collections.abc import Callable, Iterable, Sequence, Set
+from typing import Protocol
 
 KERNEL_HEADER = "X-Jupyter-Kernel"
 LOOK_SECONDS = 2.0
@@ -18,12 +20,27 @@ _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 log = logging.getLogger(__name__)
 
 
+class Holder(Protocol):
+    """What has something for kernels."""
+
+    def kernels(self) -> Set[str]:
+        """For which."""
+
+    def release(self, kernel: str) -> None:
+        """This one has gone for good."""
+
+
 class KernelWatch:
     """Lets go of what kernels held that are gone. Looks for them only while there may be something to let go of."""
 
-    def __init__(self, loader: UniversalLoader, living: Callable[[], Iterable[str]]) -> None:
-        """`living`: the ids of this server's kernels."""
-        self._loader, self._living = loader, living
+    def __init__(
+        self,
+        holders: Sequence[Holder],
+        living: Callable[[], Iterable[str]],
+        ending: Callable[[str], bool] = lambda _kernel: False,
+    ) -> None:
+        """`living`: the ids of this server's kernels. `ending`: whether Jupyter is just ending one of them."""
+        self._holders, self._living, self._ending = holders, living, ending
         self._asked: dict[str, float] = {}  # when each kernel asked last
         self._task: asyncio.Task[None] | None = None
 
@@ -37,18 +54,23 @@ class KernelWatch:
             self._task.add_done_callback(self._ended)
         return kernel
 
+    def is_ending(self, kernel: str) -> bool:
+        """Whether Jupyter is just ending this kernel, be it for good or to start it anew. It interrupts it first."""
+        return kernel in self._living() and self._ending(kernel)
+
     async def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _look_after(self) -> None:
-        while self._asked or self._loader.kernels():
+        while self._asked or any(holder.kernels() for holder in self._holders):
             await asyncio.sleep(LOOK_SECONDS)
             living = set(self._living())
-            for kernel in self._loader.kernels() - living:
-                log.info("a kernel has ended: what it held may be unloaded")
-                self._loader.release(kernel)
+            for holder in self._holders:
+                for kernel in holder.kernels() - living:
+                    log.info("a kernel has ended: what it held is let go of")
+                    holder.release(kernel)
             oldest = time.monotonic() - ASKED_SECONDS
             self._asked = {kernel: asked for kernel, asked in self._asked.items() if asked > oldest}
 

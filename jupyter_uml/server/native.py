@@ -21,7 +21,8 @@ class ModelsHandler(UmlHandler):
     scope = "models:read"
 
     async def get(self) -> None:
-        models = self.gate.visible(self.principal, await self.service.models())
+        refresh = self.get_query_argument("refresh", "") == "1"
+        models = self.gate.visible(self.principal, await self.service.models(refresh))
         self.write_json({"models": [asdict(status) for status in models]})
 
 

@@ -9,6 +9,7 @@ from jupyter_uml.protocol.endpoints import ENDPOINTS
 from jupyter_uml.protocol.openapi import Operation, document
 from jupyter_uml.server.base import UmlHandler
 from jupyter_uml.server.bench import BenchModelRequest
+from jupyter_uml.server.generation_routes import EventsQuery, GenerationsQuery
 from jupyter_uml.server.key_routes import ExpiryRequest, NewKeyRequest
 from jupyter_uml.server.native_types import LoadModelRequest, UnloadModelRequest
 from jupyter_uml.server.profile_routes import ProfileRequest
@@ -23,9 +24,20 @@ OPERATIONS = (
     Operation("get", "v1/responses/{id}", "An answer of `v1/responses` that is kept."),
     Operation("delete", "v1/responses/{id}", "Forget it."),
     Operation("get", "v1/responses/{id}/input_items", "What it was made from."),
+    Operation("get", "generations", "Answers that are kept, the newest first.", query=GenerationsQuery),
+    Operation("get", "generations/{id}", "One of them: how far it is."),
+    Operation("delete", "generations/{id}", "Stop it and keep what has come; forget it, if it has ended."),
+    Operation(
+        "get",
+        "generations/{id}/events",
+        "Its events from any place on, up to its end; the header `Last-Event-ID` says the same as `after`.",
+        media=("text/event-stream",),
+        query=EventsQuery,
+    ),
+    Operation("get", "generations/{id}/output", "What it has said, as a notebook shows it."),
     Operation("get", "health", "Whether the server works, what is loaded, how much memory is free."),
     Operation("get", "metrics", "The figures of the models, for Prometheus.", media=METRICS_TYPES),
-    Operation("get", "models", "The models with their state, size and speed."),
+    Operation("get", "models", "The models with their state, size and speed; `?refresh=1` looks at the disks first."),
     Operation("get", "models/{model}", "One of them."),
     Operation("get", "models/{model}/history", "Its memory, processor time and speed over the last hour."),
     Operation("post", "load_model", "Load a model; without `wait` the answer comes at once.", LoadModelRequest),
@@ -46,8 +58,8 @@ OPERATIONS = (
     Operation("delete", "keys/{id}", "Revoke it, for ever and within a second on every server of this user."),
     Operation("get", "usage", "What was used, summed up by key, model and day.", query=UsageQuery),
     Operation("get", "usage/records", "The last requests one by one, the newest first.", query=RecordsQuery),
-    Operation("get", "health/live", "Whether the server answers at all."),
-    Operation("get", "health/ready", "Whether it can take requests: 503 while it cannot, with what is missing."),
+    Operation("get", "health/live", "Whether the server answers at all. Needs no credential."),
+    Operation("get", "health/ready", "Whether it can take requests, else 503; with a credential also what is missing."),
     Operation("get", "ws", "A WebSocket for many answers at once; `docs/socket` tells what is said on it."),
     Operation("get", "docs", "This description as a page, to try it out.", media=("text/html",)),
     Operation("get", "docs/socket", "The description of the WebSocket as a page.", media=("text/html",)),

@@ -40,6 +40,11 @@ class Passage:
         self._first_token: float | None = None
         self._ended = False
 
+    @property
+    def model_id(self) -> str:
+        """The id of the model that is asked; empty: there is none of that name, or none has been asked yet."""
+        return self._model
+
     # --- let in, and out ---
 
     async def admit(self, model: str) -> None:

@@ -151,7 +151,7 @@ class SocketHandler(WebSocketHandler, UmlHandler):
         self.check_scope()
         async with self.gate.enter(self.principal, f"req_{request_id}", SOCKET + endpoint.path) as passage:
             await passage.admit(getattr(body, "model", ""))
-            yield passage, Caller(self.principal.id, request_id, await self.fetcher.fetch_for(body))
+            yield passage, Caller(self.principal.id, request_id, await self.fetcher.fetch_for(body), self.hold())
 
     def unforeseen(self, error: BaseException, request_id: str) -> UmlError:
         self.log.error("request %s failed", request_id, exc_info=error)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler
-
-from jupyter_uml.protocol.endpoint import Event
 
 HEARTBEAT_SECONDS = 10.0
 PATIENCE_SECONDS = 30.0  # for the first event: until then an error, of loading a model for instance, has a status
@@ -18,6 +16,12 @@ MAX_WAITING = 256  # events that are read ahead of a slow reader
 _PING = b": ping\n\n"
 
 T = TypeVar("T")
+
+
+class Encoded(Protocol):
+    """An event."""
+
+    def encode(self) -> bytes: ...
 
 
 class ClientGoneError(Exception):
@@ -40,7 +44,7 @@ class EventStream:
         self._heartbeat, self._patience = heartbeat, patience
         self.open = False  # the status line has gone out: errors must be events from here on
 
-    async def send_all(self, source: AsyncGenerator[Event, None]) -> None:
+    async def send_all(self, source: AsyncGenerator[Encoded, None]) -> None:
         """The events of `source` as they come. Cancelling closes it, which aborts the generation.
 
         Raises:
@@ -50,7 +54,7 @@ class EventStream:
             async for events in waiting:
                 await self.send(events)
 
-    async def send(self, events: Sequence[Event]) -> None:
+    async def send(self, events: Sequence[Encoded]) -> None:
         """All events with one flush; without any, a comment. Returns when the client's socket took it."""
         if not self.open:
             self.open = True

@@ -5,6 +5,14 @@ They are plain frozen dataclasses, without defaults that depend on a machine and
 
 from __future__ import annotations
 
+from jupyter_uml.types.generations import (
+    MAX_CELL,
+    MAX_QUESTION,
+    GenerationKind,
+    GenerationLabel,
+    GenerationState,
+    GenerationStatus,
+)
 from jupyter_uml.types.models import (
     CacheSettings,
     EffectiveSettings,
@@ -67,7 +75,9 @@ from jupyter_uml.types.requests import (
 
 __all__ = [
     "IMAGE_MARK",
+    "MAX_CELL",
     "MAX_INPUTS",
+    "MAX_QUESTION",
     "MAX_STOP_STRINGS",
     "MAX_TOP_LOGPROBS",
     "Alternative",
@@ -78,6 +88,10 @@ __all__ = [
     "EmbedRequest",
     "FinishReason",
     "GenerateRequest",
+    "GenerationKind",
+    "GenerationLabel",
+    "GenerationState",
+    "GenerationStatus",
     "Grammar",
     "GrammarKind",
     "Hold",

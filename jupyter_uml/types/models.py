@@ -117,6 +117,7 @@ class MemoryPart:
     name: str
     ram: int
     gpu: int = 0
+    needed: bool = True  # False: in what is left over, such as computed prompts, the `cache`
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +127,8 @@ class MemoryEstimate:
     `settings`: with which it would be loaded; where `fits` is false, the least that was tried. `as_wished`: they are
     what was asked for. `needed_bytes` and `available_bytes` are of what was asked for and of what is short, RAM or GPU
     memory. `largest_context`: tokens for each sequence, with the other settings as they are; 0: none fits. `parts`: of
-    `settings`; `needed_bytes` does not count the one called `cache`, computed prompts that are kept in what is left
-    over. `unloads`: idle models that would have to make room.
+    `settings`; those that are `needed` sum up to `needed_bytes` where it fits as wished. `unloads`: idle models that
+    would have to make room.
     """
 
     model: str
@@ -212,7 +213,7 @@ class Sample:
     memory_bytes: int = 0
     gpu_memory_bytes: int | None = None  # None: not known
     cpu_percent: float = 0.0  # of one core
-    tokens_per_second: float = 0.0
+    tokens_per_second: float = 0.0  # of all answers together, since the sample before
     active: int = 0  # requests that are answered
     waiting: int = 0  # requests that wait for their first token
     first_token: float | None = None  # seconds to it, the median of those that had theirs since the sample before
@@ -228,12 +229,19 @@ class ModelInfo:
     n_ctx_train: int
     size_bytes: int
     has_chat_template: bool
-    sha256: str | None = None  # of the file, where it is known without reading all of it
+    sha256: str | None = None  # of the file that was loaded, where it is known without reading much
     chat_format: str = "plain"  # how the model writes tool calls and reasoning, by name
     can_reason: bool = False
     can_see: bool = False  # a projector for images is there
     can_infill: bool = False  # it has tokens for filling in the middle
     pooling: Pooling | None = None  # what the file says about embeddings; None: nothing
+    template_sha256: str | None = None  # of the chat template in use, with the one for tools behind it if there are two
+    engine: str | None = None  # what computes: builds, backends, instructions of the CPU; others may round otherwise
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Self:
+        """The inverse of `dataclasses.asdict`; fields of a newer server are passed over."""
+        return cls(**{f.name: row[f.name] for f in fields(cls) if f.name in row})
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +257,7 @@ class ModelStatus:
     pid: int | None = None
     memory_bytes: int | None = None  # private and shared pages in use by the worker
     active: int = 0  # requests running or queued
-    tokens_per_second: float | None = None  # all answers together, over the last seconds
+    tokens_per_second: float | None = None  # all answers under way together, over the last seconds; None: idle
     settings: EffectiveSettings | None = None
     info: ModelInfo | None = None
     aliases: tuple[str, ...] = ()  # other names by which it can be asked for
@@ -272,7 +280,7 @@ class ModelStatus:
         if known.get("settings"):
             known["settings"] = _settings(known["settings"])
         if known.get("info"):
-            known["info"] = ModelInfo(**known["info"])
+            known["info"] = ModelInfo.from_dict(known["info"])
         if known.get("facts"):
             known["facts"] = ModelFacts(**known["facts"])
         return cls(**known)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
+from jupyter_uml.types.generations import GenerationLabel
 from jupyter_uml.types.models import Hold, Pooling, Speed
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
@@ -125,6 +126,7 @@ class GenerateRequest:
     template_options: tuple[tuple[str, bool | int | float | str], ...] = ()  # further variables of the chat template
     variant: int = 0  # which of several answers to one prompt: with a seed, each draws differently
     hold: Hold = field(default_factory=Hold)  # how long the model stays loaded after it
+    label: GenerationLabel | None = None  # the answer is kept for whoever comes back; None: it ends with its reader
     # Which fields of `params` the caller gave, also where they have their default; None: those that differ from it.
     given: frozenset[str] | None = field(default=None, compare=False)
 
@@ -307,7 +309,8 @@ class CallDelta:
 class Chunk:
     """A piece of one answer. The last chunk of a request has `finish_reason`; no chunk follows it.
 
-    `finish_reason` says why it ended, `stop_reason` which string or token did it.
+    `finish_reason` says why it ended, `stop_reason` which string or token did it; of "length" which limit, "max_tokens"
+    (also a profile's) or "context", where that is known.
     """
 
     request_id: str

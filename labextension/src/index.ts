@@ -1,6 +1,7 @@
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
 
+import { answers } from './answers/plugin';
 import { KeysModel } from './keys/model';
 import { SidebarModel } from './model';
 import { ServerApi } from './request';
@@ -50,4 +51,4 @@ function addCommands(app: JupyterFrontEnd, widget: Sidebar, model: SidebarModel)
   });
 }
 
-export default sidebar;
+export default [sidebar, answers];

@@ -2,6 +2,7 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
+import type { IAnswerOutput, IAnswersApi, IGenerationRow } from './answers/types';
 import { ApiError, Unreachable } from './errors';
 import type { ICreatedKey, IKeyRow, IKeysApi, INewKey } from './keys/types';
 import type { IApi, IErrorBody, IEstimate, IHealth, IModelRow } from './types';
@@ -13,7 +14,7 @@ const ACTION_TIMEOUT = 60_000;
 const GATEWAY = new Set([502, 503, 504]);
 
 /** The server's routes. `ServerConnection` adds the base URL, the token and the XSRF header. */
-export class ServerApi implements IApi, IKeysApi {
+export class ServerApi implements IApi, IKeysApi, IAnswersApi {
   constructor(private readonly _settings: ServerConnection.ISettings) {}
 
   async models(): Promise<IModelRow[]> {
@@ -51,8 +52,19 @@ export class ServerApi implements IApi, IKeysApi {
     return this._request<IKeyRow>(`keys/${encodeURIComponent(id)}`, init);
   }
 
+  async generations(kernel: string): Promise<IGenerationRow[]> {
+    const query = new URLSearchParams({ kernel });
+    const body = await this._get<{ generations: IGenerationRow[] }>(`generations?${query}`);
+    return body.generations;
+  }
+
+  answer(id: string): Promise<IAnswerOutput> {
+    return this._get<IAnswerOutput>(`generations/${encodeURIComponent(id)}/output`);
+  }
+
   private _get<T>(route: string): Promise<T> {
-    return this._request<T>(route, { signal: AbortSignal.timeout(READ_TIMEOUT) });
+    // Not 'no-store', for which JupyterLab adds a number to the query that no route knows.
+    return this._request<T>(route, { cache: 'no-cache', signal: AbortSignal.timeout(READ_TIMEOUT) });
   }
 
   private _post<T>(route: string, body: object): Promise<T> {

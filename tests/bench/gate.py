@@ -30,7 +30,7 @@ async def gate(scene: Scene) -> Figures:
     """One request at a time. Differences of percentiles, in seconds."""
     assert isinstance(scene.peer, Ours)
     headers = {"Authorization": f"Bearer {scene.peer.key_with_limits()}"}
-    engine = await _engine(scene)
+    engine = await bare_engine(scene)
     try:
         through, bare = [], []
         for _ in range(FIRST_ONES + REQUESTS):
@@ -52,7 +52,8 @@ def _added(through: list[Times], bare: list[Times]) -> Figures:
     }
 
 
-async def _engine(scene: Scene) -> WorkerEngine:
+async def bare_engine(scene: Scene) -> WorkerEngine:
+    """As the scene's server has it, with nothing around it. Close it."""
     setting = scene.peer.setting
     settings = LoadSettings(
         n_ctx=setting.n_ctx, n_parallel=setting.n_parallel, n_threads=setting.n_threads, kv_type="f16"

@@ -82,7 +82,7 @@ class Ours:
         folder = self._folder / f"ours-{time.monotonic_ns()}"
         (folder / "models").mkdir(parents=True)
         _link(setting.model.path, folder / "models" / f"{MODEL}.gguf")
-        self._server = launch(folder, standalone=self._standalone)
+        self._server = launch(folder, standalone=self._standalone, cold=True)
         self._load()
 
     def stop(self) -> None:
@@ -96,6 +96,13 @@ class Ours:
         limits = {"requests_per_minute": 10**6, "tokens_per_minute": 10**9, "max_concurrent": 100}
         answer = self._running.post("keys", {"name": "bench", "scopes": ["infer"], **limits})
         return str(answer.raise_for_status().json()["key"])
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        """Of a kernel of this server, which keeps its own files in `folder`."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER_", "JPY_"))}
+        inherited |= {"JUPYTER_UML_URL": self._running.url, "JUPYTER_UML_KEY": self._running.token}
+        own = {"JUPYTER_RUNTIME_DIR": "runtime", "JUPYTER_DATA_DIR": "data", "IPYTHONDIR": "ipython"}
+        return inherited | {name: str(folder / place) for name, place in own.items()}
 
     def restart(self) -> None:
         self._running.post("unload_model", {"model": MODEL}).raise_for_status()
@@ -142,7 +149,7 @@ class _Program(ABC):
 
     def start(self, setting: Setting) -> None:
         self.setting = setting
-        self._port = _free_port()
+        self._port = free_port()
         log = self._folder / f"{self.name}.log"
         with log.open("wb") as output:
             command = self.command(setting, self._port)
@@ -251,7 +258,7 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

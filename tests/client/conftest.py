@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from jupyter_uml.client import OpenAICompatibleClient, UniversalClient
-from jupyter_uml.loader.catalog.catalog import default_model_dir
+from jupyter_uml.defaults import default_model_dir
 from tests.client.stub_server import StubServer
 from tests.conftest import Server, endless_model
 

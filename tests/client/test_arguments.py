@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from jupyter_uml.client.arguments import to_hold, to_messages, to_request, to_tool_fields
+from jupyter_uml.client.arguments import to_hold, to_messages, to_request, to_settings, to_tool_fields
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.types import Grammar, Hold, Message, Tool, ToolCall
 
@@ -106,3 +106,24 @@ def test_a_choice_of_no_tool_is_refused(choice: Any) -> None:
 
 def test_without_tools_nothing_is_said_about_them() -> None:
     assert to_tool_fields((), "auto") == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("temprature", "temperature"),
+        ("repetition_penalty", "repeat_penalty"),
+        ("priorty", "priority"),
+        ("sytem", "system"),
+    ],
+)
+def test_a_slip_of_the_pen_is_told(name: str, meant: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        to_request("1", "demo", {name: 0})
+    assert caught.value.message == f"{name!r} is no sampling parameter. Did you mean {meant}?"
+    assert caught.value.param == name
+
+
+def test_who_is_far_off_is_told_what_there_is() -> None:
+    with pytest.raises(InvalidRequest, match=r"'xyz' is no setting. There are n_ctx, n_parallel, .*draft_model"):
+        to_settings({"xyz": 1})

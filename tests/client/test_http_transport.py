@@ -7,11 +7,15 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict
-from typing import TypeVar
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any, TypeVar
 
 import pytest
 
+from jupyter_uml.client.health import Health
 from jupyter_uml.client.http_transport import HTTPTransport, base_url, is_loopback
+from jupyter_uml.client.retry import RetryPolicy
 from jupyter_uml.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -38,11 +42,12 @@ from tests.client.stub_server import (
 )
 
 T = TypeVar("T")
+PAST = "Wed, 21 Oct 2015 07:28:00 GMT"
 CHAT = "v1/chat/completions"
 REQUEST = GenerateRequest("r1", "demo", messages=(Message("user", "hi"),))
 
 
-def call(stub: StubServer, verb: Callable[[HTTPTransport], Awaitable[T]], **options: float) -> T:
+def call(stub: StubServer, verb: Callable[[HTTPTransport], Awaitable[T]], **options: Any) -> T:
     async def main() -> T:
         async with opened(stub, **options) as transport:
             return await verb(transport)
@@ -51,7 +56,7 @@ def call(stub: StubServer, verb: Callable[[HTTPTransport], Awaitable[T]], **opti
 
 
 @asynccontextmanager
-async def opened(stub: StubServer, **options: float) -> AsyncIterator[HTTPTransport]:
+async def opened(stub: StubServer, **options: Any) -> AsyncIterator[HTTPTransport]:
     transport = HTTPTransport(stub.url, "key", **options)
     try:
         yield transport
@@ -133,7 +138,8 @@ def test_ids_with_slashes_stay_one_path(stub: StubServer) -> None:
         (Reply(text="<html>login</html>", status=403), UmlError),
         (Reply(text="<html>nothing here</html>", status=404), RouteNotFound),
         (Reply(text="no", status=401), AuthenticationFailed),
-        (Reply(text="bad gateway", status=502), UmlError),
+        (Reply(text="bad gateway", status=502), ConnectionFailed),
+        (Reply(text="oh", status=500), UmlError),
         (Reply(text="<html>a login page</html>"), ConnectionFailed),
         (Reply({}, 302, {"Location": "http://127.0.0.1:1/elsewhere"}), UmlError),
     ],
@@ -145,13 +151,35 @@ def test_bad_answers_are_errors(stub: StubServer, reply: Reply, kind: type[UmlEr
     assert len(stub.requests) in (1, 3)  # what looks like a lost connection is tried three times
 
 
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_what_a_proxy_says_of_a_server_that_is_away_passes(stub: StubServer, status: int) -> None:
+    away = Reply(text="<html>away</html>", status=status)
+    stub.answer("health", away, away, Reply({"status": "ok"}))
+    assert call(stub, lambda transport: transport.health()) == Health("ok")
+    stub.answer("health", away)
+    with pytest.raises(ConnectionFailed, match=f"status {status}.* Try again"):
+        call(stub, lambda transport: transport.health())
+    stub.answer("keys", away)
+    with pytest.raises(ConnectionFailed):
+        call(stub, lambda transport: transport.create_key({}))
+    assert [path for _, path, *_ in stub.requests].count("keys") == 1  # it may have arrived
+
+
 def test_retry_after_of_the_header_is_obeyed(stub: StubServer) -> None:
     busy = Reply({"error": {"message": "busy", "code": "overloaded"}}, 503, {"Retry-After": "0"})
     stub.answer("health", busy, busy, Reply({"status": "ok"}))
-    assert call(stub, lambda transport: transport.health()) == {"status": "ok"}
+    assert call(stub, lambda transport: transport.health()) == Health("ok")
 
 
-@pytest.mark.parametrize("value", ["Wed, 21 Oct 2026 07:28:00 GMT", "-5", "nan", "inf", "1e999"])
+def test_retry_after_may_be_a_date(stub: StubServer) -> None:
+    for date, seconds in ((format_datetime(datetime.now(UTC) + timedelta(seconds=300), usegmt=True), 300), (PAST, 0)):
+        stub.answer("health", Reply({"error": {"message": "busy", "code": "overloaded"}}, 503, {"Retry-After": date}))
+        with pytest.raises(UmlError, match="busy") as caught:
+            call(stub, lambda transport: transport.health(), retry=RetryPolicy(deadline=0))
+        assert caught.value.retry_after == pytest.approx(seconds, abs=2)
+
+
+@pytest.mark.parametrize("value", ["soon", "Wed, 99 Oct 2026 07:28:00 GMT", "-5", "nan", "inf", "1e999"])
 def test_a_strange_retry_after_is_passed_over(stub: StubServer, value: str) -> None:
     busy = {"error": {"message": "busy", "code": "overloaded"}}
     stub.answer("health", Reply(busy, 503, {"Retry-After": value}))

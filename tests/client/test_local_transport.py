@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 import psutil
 import pytest
 
 from jupyter_uml.client import AsyncUniversalClient, UniversalClient
+from jupyter_uml.client import client as client_module
 from jupyter_uml.client.local_transport import LocalTransport
-from jupyter_uml.errors import ModelNotFound
+from jupyter_uml.client.retry import RetryPolicy
+from jupyter_uml.errors import ModelNotFound, Overloaded
+from jupyter_uml.types import Chunk, GenerateRequest
 from tests.conftest import is_worker, wait_until
 
 QUESTION = "How do I load a model?"
@@ -41,7 +44,7 @@ def workers() -> list[psutil.Process]:
 
 def test_the_same_verbs(client: UniversalClient) -> None:
     assert client.server() is None
-    assert client.health()["loaded"] == ["demo"]
+    assert client.health().loaded == ("demo",)
     assert client.model("demo").state == "loaded"
     answer = client.chat(QUESTION, **GREEDY)
     assert answer.text
@@ -86,6 +89,20 @@ def test_closing_the_last_client_ends_the_workers() -> None:
     assert workers() == []
 
 
+def test_the_first_calls_of_a_client_may_come_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nobody_after_a_while() -> None:
+        await asyncio.sleep(0)
+
+    async def main() -> None:
+        async with AsyncUniversalClient() as client:
+            rows = await asyncio.gather(*(client.load("demo", n_threads=1) for _ in range(3)))
+            assert [row.state for row in rows] == ["loaded"] * 3
+
+    monkeypatch.setattr(client_module, "discover", nobody_after_a_while)
+    asyncio.run(main())
+    assert workers() == []
+
+
 def test_a_service_of_the_callers_own_is_left_open() -> None:
     from jupyter_uml.service import Service
 
@@ -101,8 +118,44 @@ def test_a_service_of_the_callers_own_is_left_open() -> None:
 
 
 def test_a_script_that_closes_nothing_leaves_nothing() -> None:
-    script = "from jupyter_uml.client import UniversalClient\nrow = UniversalClient().load('demo')\nprint(row.pid)\n"
+    script = (
+        "from jupyter_uml.client import UniversalClient\nclient = UniversalClient()\nprint(client.load('demo').pid)\n"
+        "stream = client.stream('Hi')\nnext(stream)\n"
+    )
     command = [sys.executable, "-W", "error", "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert done.stderr == ""
     assert not psutil.pid_exists(int(done.stdout))
+
+
+class BusyService:
+    """Has a place for whoever asks the third time."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def _refuse(self) -> None:
+        self.asked += 1
+        if self.asked < 3:
+            raise Overloaded("busy", retry_after=0)
+
+    async def health(self) -> dict[str, Any]:
+        self._refuse()
+        return {"status": "ok"}
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
+        self._refuse()
+        yield Chunk(request.id, "whole")
+        yield Chunk(request.id, finish_reason="stop")
+
+
+@pytest.mark.parametrize("verb", ["health", "chat"])
+def test_what_is_refused_for_now_is_asked_again_as_over_http(verb: str) -> None:
+    async def ask(deadline: float) -> Any:
+        transport = LocalTransport(BusyService(), retry=RetryPolicy(deadline=deadline))  # type: ignore[arg-type]
+        async with AsyncUniversalClient(transport=transport) as client:
+            return await (client.health() if verb == "health" else client.chat("?", model="m"))
+
+    assert asyncio.run(ask(5))
+    with pytest.raises(Overloaded):
+        asyncio.run(ask(0))

@@ -7,6 +7,7 @@ from typing import Any
 
 import openai
 import pytest
+from pydantic import BaseModel
 
 from tests.client.conftest import Place
 from tests.conftest import wait_until
@@ -27,6 +28,12 @@ WEATHER: Any = {
         "strict": True,
     },
 }
+
+
+class Verdict(BaseModel):
+    ok: bool
+
+
 ASK: Any = [{"role": "user", "content": "What's the weather in Paris?"}]
 
 
@@ -75,6 +82,24 @@ def test_an_answer_follows_a_schema(sdk: openai.OpenAI) -> None:
     form: Any = {"type": "json_schema", "json_schema": schema}
     reply = sdk.chat.completions.create(model="demo", messages=QUESTION, response_format=form)
     assert set(json.loads(reply.choices[0].message.content or "")) == {"ok"}
+
+
+def test_a_parsed_answer_is_an_object(sdk: openai.OpenAI) -> None:
+    reply = sdk.chat.completions.parse(model="demo", messages=QUESTION, response_format=Verdict, temperature=0)
+    assert isinstance(reply.choices[0].message.parsed, Verdict)
+    response = sdk.responses.parse(model="demo", input="Is it?", text_format=Verdict, temperature=0)
+    assert isinstance(response.output_parsed, Verdict)
+    with sdk.chat.completions.stream(model="demo", messages=QUESTION, response_format=Verdict) as stream:
+        assert isinstance(stream.get_final_completion().choices[0].message.parsed, Verdict)
+
+
+def test_texts_become_vectors(place: Place) -> None:
+    texts = ["How do I load a model?", "x"]
+    reply = place.sdk.embeddings.create(model="demo", input=texts)
+    own = place.client.embed(texts, model="demo")
+    assert [row.embedding for row in reply.data] == [pytest.approx(row, abs=1e-5) for row in own]
+    assert reply.usage.prompt_tokens == own.usage.prompt_tokens
+    assert len(place.sdk.embeddings.create(model="demo", input="x", dimensions=8).data[0].embedding) == 8
 
 
 def test_a_tool_is_called_and_its_result_told(sdk: openai.OpenAI) -> None:

@@ -82,6 +82,13 @@ def test_a_server_that_is_not_there_is_given_up_soon() -> None:
     assert sum(waits) < 1
 
 
+def test_no_wait_is_longer_than_allowed() -> None:
+    policy = RetryPolicy(connection_attempts=5000, longest_wait=3)
+    waits = [policy.delay(ConnectionFailed("refused"), attempt, 0, True) or 0 for attempt in (0, 1, 3, 9, 2000)]
+    assert waits == [pytest.approx(wait, rel=0.1) for wait in (0.2, 0.4, 1.6, 3, 3)]
+    assert (policy.delay(Overloaded("busy", retry_after=20), 0, 0, True) or 0) >= 20
+
+
 def test_the_deadline_bounds_all_waits_together() -> None:
     result, waits = attempts([BUSY] * 100, idempotent=True)
     assert result is BUSY

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -69,6 +71,42 @@ def test_a_model_as_an_argument_keeps_its_fields() -> None:
     (place,) = schema["$defs"].values()
     assert set(place["properties"]) == {"title", "floor"}
     assert place["properties"]["floor"]["description"] == "0 is the ground."
+
+
+class Node(BaseModel):
+    children: list[Node] = []
+
+
+def free(anything: Any, *, more: dict[str, float] | None = None) -> None: ...
+
+
+def rich(spot: Spot, day: date, size: Annotated[int, Field(ge=1, lt=9)], pair: tuple[int, str]) -> None: ...
+
+
+def distinct(tags: set[str]) -> None: ...
+
+
+def file(path: Path) -> None: ...
+
+
+def code(text: Annotated[str, Field(pattern=r"^\b\d+$")]) -> None: ...
+
+
+def long(text: Annotated[str, Field(max_length=100_000)]) -> None: ...
+
+
+def tree(root: Node) -> None: ...
+
+
+def inner(spots: list[dict[str, Path]]) -> None: ...
+
+
+def test_what_an_engine_can_enforce_it_does() -> None:
+    """Of a schema that it cannot follow it would refuse the request; then the call is checked when it is made."""
+    strict = [get_weather, set_light, fail, free, rich]
+    assert [function_tool(each).strict for each in strict] == [True] * len(strict)
+    lax = [distinct, file, code, long, tree, inner]
+    assert [function_tool(each).strict for each in lax] == [False] * len(lax)
 
 
 def test_methods_and_functions_without_a_word_are_tools_too() -> None:
@@ -163,6 +201,28 @@ async def later(city: str) -> str:
     return city
 
 
+class Doubler:
+    def __call__(self, number: int) -> int:
+        "Twice a number"
+        return 2 * number
+
+
+def test_an_object_that_can_be_called_is_a_tool() -> None:
+    tool = function_tool(Doubler())
+    assert (tool.name, tool.description) == ("Doubler", "Twice a number")
+    (result,) = call_tools([ToolCall("1", "Doubler", '{"number": 4}')], [Doubler()])
+    assert result.content == "8"
+
+
+def test_a_coroutine_that_comes_of_a_call_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="asynchronous"):
+        call_tools([ToolCall("1", "sooner", "{}")], [partial(sooner)])
+
+
+def sooner() -> object:
+    return later("Rome")
+
+
 def test_an_asynchronous_function_is_not_called_in_vain() -> None:
     with pytest.raises(InvalidRequest, match="asynchronous"):
         call_tools([call("later", {"city": "Rome"})], [later])
@@ -191,6 +251,24 @@ def test_a_model_calls_a_function_and_tells_its_result(place: Place) -> None:
     results = call_tools(answer.tool_calls, [set_light])
     assert lights == {"kitchen": "on"}
     assert place.client.chat([question, answer.message, *results], **asked).text == "The kitchen light is on."
+
+
+def test_a_model_that_may_call_keeps_to_the_type_hints(place: Place) -> None:
+    """At this temperature it writes anything else, if it can."""
+
+    def set_light(room: Literal["kitchen", "cellar"], state: Literal["on", "off"]) -> None:
+        """Turn the light of a room on or off"""
+
+    made = []
+    for seed in range(5):
+        asked: dict[str, Any] = {"temperature": 1.5, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "seed": seed}
+        answer = place.client.chat(
+            "Turn on the light in the bathroom", model="demo", tools=[set_light], max_tokens=100, **asked
+        )
+        made += answer.tool_calls
+    assert made
+    assert all(json.loads(call.arguments)["room"] in ("kitchen", "cellar") for call in made)
+    assert not any("error" in message.content for message in call_tools(made, [set_light]))
 
 
 def test_a_model_that_must_call_does(place: Place) -> None:

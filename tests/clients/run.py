@@ -57,7 +57,7 @@ def install(name: str, environments: Path) -> str:
 def run(interpreter: str, program: Path) -> int:
     """The program's exit status. Its server is its own: three workers that die within a minute would be left alone."""
     with tempfile.TemporaryDirectory() as folder:
-        server = launch(Path(folder))
+        server = launch(Path(folder), cold=True)
         environment = {**os.environ, "UML_URL": server.url, "UML_KEY": server.token}
         try:
             return subprocess.run([interpreter, program], env=environment, timeout=SECONDS, check=False).returncode

@@ -133,18 +133,19 @@ def test_whatever_a_template_does_with_a_message(monkeypatch: pytest.MonkeyPatch
 
 def test_max_tokens_cuts_and_says_so(engine: Engine) -> None:
     last = answer(engine, chat("Who are you?", SamplingParams(temperature=0, max_tokens=3)))[-1]
-    assert last.finish_reason == "length"
+    assert (last.finish_reason, last.stop_reason) == ("length", "max_tokens")
     assert last.usage is not None
     assert last.usage.completion_tokens == 3
 
 
 def test_without_max_tokens_the_context_is_the_limit(engine: Engine) -> None:
     prompt = tuple([engine.model.tokenize("a", add_special=False, parse_special=False)[0]] * 1000)
-    params = SamplingParams(temperature=2.0, seed=1)
+    params = SamplingParams(temperature=2.0, seed=1, ignore_eos=True)
     request = GenerateRequest("long", "demo", prompt=prompt, params=params)
     last = answer(engine, request)[-1]
     assert last.usage is not None
-    assert last.finish_reason == "stop" or last.usage.total_tokens == engine.settings.n_ctx
+    assert (last.finish_reason, last.stop_reason) == ("length", "context")
+    assert last.usage.total_tokens == engine.settings.n_ctx
 
 
 def test_a_stop_string_is_not_shown(engine: Engine) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_uml.engine.fingerprint import file_sha256
+from jupyter_uml.engine import fingerprint
+from jupyter_uml.engine.fingerprint import file_sha256, known_sha256
 
 
 def test_it_is_the_sha256_and_remembered(tmp_path: Path) -> None:
@@ -53,3 +54,16 @@ def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None:
 def test_a_missing_model_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         file_sha256(tmp_path / "model.gguf", tmp_path)
+
+
+def test_only_a_small_file_is_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, cache = tmp_path / "model.gguf", tmp_path / "cache"
+    model.write_bytes(b"weights")
+    digest = hashlib.sha256(b"weights").hexdigest()
+    assert known_sha256(model, None) == digest
+    monkeypatch.setattr(fingerprint, "SMALL_FILE", 3)
+    assert known_sha256(model, cache) is None
+    assert not cache.exists()
+    file_sha256(model, cache)
+    assert known_sha256(model, cache) == digest
+    assert known_sha256(model, None) is None

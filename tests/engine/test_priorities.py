@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
+
 from jupyter_uml.engine.engine import Engine
 from jupyter_uml.engine.state_store import StateStore
-from jupyter_uml.types import Chunk, GenerateRequest, SamplingParams
+from jupyter_uml.types import Chunk, GenerateRequest, Grammar, Priority, SamplingParams
 from tests.engine.engines import answer, chat, make_engine, raw, story, text
 
 LONG = SamplingParams(temperature=0.01, max_tokens=60, ignore_eos=True, seed=0)  # a seed: no guesses
@@ -75,3 +78,28 @@ def test_batch_requests_that_interactive_ones_waited_for_do_not_displace_each_ot
         engine.step()
     assert not engine.busy
     engine.close()
+
+
+def steps_of(priority: Priority) -> tuple[int, list[str]]:
+    """How many steps four records take, and what they say."""
+    engine = make_engine(n_parallel=4)
+    kinds = {name: {"type": "string", "enum": ["low", "high"]} for name in ("price", "quality", "service")}
+    record = {"type": "object", "properties": kinds, "required": list(kinds), "additionalProperties": False}
+    params = SamplingParams(temperature=0, grammar=Grammar("json_schema", json.dumps(record)))
+    for number in range(4):
+        engine.add(chat(f"Customer {number} writes", params, priority=priority))
+    texts, steps = defaultdict[str, str](str), 0
+    while engine.busy:
+        steps += 1
+        for output in engine.step():
+            assert isinstance(output, Chunk)
+            texts[output.request_id] += output.text
+    engine.close()
+    return steps, list(texts.values())
+
+
+def test_what_a_schema_leaves_no_choice_about_is_not_waited_for_where_nobody_watches() -> None:
+    watched, _ = steps_of("interactive")
+    unwatched, records = steps_of("batch")
+    assert unwatched < 0.6 * watched
+    assert all(set(json.loads(record).values()) <= {"low", "high"} for record in records)

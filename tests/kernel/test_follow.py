@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from jupyter_uml.client import AsyncStream, AsyncUniversalClient, UniversalClient
+from jupyter_uml.client.stream import Opened
 from jupyter_uml.errors import InsufficientMemory, WorkerDied
 from jupyter_uml.kernel import follow
 from jupyter_uml.kernel.follow import (
@@ -26,8 +27,10 @@ from tests.client.stub_server import Reply, StubServer, model_row
 
 
 def stream_of(chunks: AsyncGenerator[Chunk, None]) -> AsyncStream:
-    async def begin(_: GenerateRequest) -> tuple[str, AsyncGenerator[Chunk, None]]:
-        return "demo", chunks
+    async def stop(_: str) -> None: ...
+
+    async def begin(_: GenerateRequest) -> Opened:
+        return Opened("demo", chunks, stop)
 
     return AsyncStream(GenerateRequest("r", "demo"), begin)
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
+from traitlets.config import Config
 
 from jupyter_uml.client import UniversalClient
-from jupyter_uml.kernel import magics
+from jupyter_uml.demo import demo_model_path
+from jupyter_uml.kernel import ask
 from jupyter_uml.kernel.cell_view import TerminalView
-from jupyter_uml.kernel.magics import register
+from jupyter_uml.kernel.empty_cell import as_line
+from jupyter_uml.kernel.magics import UmlMagics, register
 from tests.client.stub_server import DONE, Events, Reply, StubServer, delta, event, finish, model_row, usage
 from tests.conftest import Server, wait_until
 from tests.kernel.conftest import Kernel
@@ -29,6 +31,10 @@ def test_load_ask_unload(kernel: Kernel, server: Server) -> None:
     assert len(loaded.displays) == 1  # the progress and the result are one output
     assert "demo is loaded · context 1024 tokens" in loaded.text
     assert server.model()["state"] == "loaded"
+    assert "already" not in kernel.run("%uml load demo --n-ctx 1024").text
+    less = kernel.run("%uml load demo --n-ctx 512").text
+    assert "demo is loaded already, with more than asked for (for less, `%uml unload demo` first)" in less
+    assert "context 1024 tokens" in less
 
     table = kernel.run("%uml models")
     assert "<table" in table.html
@@ -47,6 +53,17 @@ def test_load_ask_unload(kernel: Kernel, server: Server) -> None:
     assert "in the Jupyter server" in status.text
     assert "demo is unloaded" in kernel.run("%uml unload demo").text
     assert server.model()["state"] == "available"
+
+
+def test_a_file_is_a_model_at_once(kernel: Kernel, server: Server) -> None:
+    kernel.run("%uml models")  # somebody has just looked
+    twin = server.models / "twin-of-a-test.gguf"
+    twin.write_bytes(demo_model_path().read_bytes() + b"twin")  # an equal copy would count as one model
+    try:
+        assert "twin-of-a-test" in kernel.run("%uml models").text
+    finally:
+        twin.unlink()
+        kernel.run("%uml models")
 
 
 def test_estimate_tells_whether_it_fits_and_what_for(kernel: Kernel, server: Server) -> None:
@@ -110,7 +127,7 @@ def test_a_cell_may_offer_functions_of_the_notebook(kernel: Kernel) -> None:
         "    lights[room] = state\n"
         "    return {'ok': True}"
     )
-    shown = kernel.run("%%uml demo --tools set_light --temperature 0\nTurn on the light in the kitchen")
+    shown = kernel.run("%%uml demo --tools set_light --yes --temperature 0\nTurn on the light in the kitchen")
     assert shown.status == "ok", shown.errors
     call, result, answer = (data["text/plain"] for data in shown.displays)
     assert call == '→ set_light {"room": "kitchen", "state": "on"}'
@@ -161,17 +178,6 @@ def test_an_interrupt_keeps_what_came(kernel: Kernel, server: Server) -> None:
 # --- in a terminal ---------------------------------------------------------------------------
 
 
-@pytest.fixture
-def shell(stub_client: UniversalClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
-    monkeypatch.setattr(magics, "shared_client", lambda: stub_client)
-    shell = InteractiveShell()
-    shell.history_manager.enabled = False
-    register(shell)
-    yield shell
-    shell.history_manager.end_session()
-    InteractiveShell.clear_instance()
-
-
 def test_a_terminal_gets_plain_text(shell: InteractiveShell, stub: StubServer) -> None:
     stub.answer("models", Reply({"models": [model_row()]}))
     stub.answer("v1/chat/completions", Events([delta("**Hel"), delta("lo**"), *_ending()]))
@@ -179,7 +185,10 @@ def test_a_terminal_gets_plain_text(shell: InteractiveShell, stub: StubServer) -
         shell.run_cell("%uml models")
         shell.run_cell("%%uml\nhi")
     assert "Model  State" in captured.stdout
-    assert "**Hello**\n[demo · 11 tokens · 10 tokens/s · first token 100 ms · complete]\n" in captured.stdout
+    assert (
+        "**Hello**\n[demo · 11 tokens · 10 tokens/s · 60% of the prompt cached · first token 100 ms · complete]\n"
+        in captured.stdout
+    )
     assert "<" not in captured.stdout
 
 
@@ -190,6 +199,58 @@ def test_a_terminal_shows_reasoning_and_calls(shell: InteractiveShell, stub: Stu
     with capture_output() as captured:
         shell.run_cell("%%uml demo\nhi")
     assert 'Hm.\n\nI look.\n→ f {"a": 1}\n[demo · first token 100 ms · waits for f]\n' in captured.stdout
+
+
+def test_loaded_again_it_takes_the_place_of_what_was_there(shell: InteractiveShell) -> None:
+    shell.update_config(Config({"UmlMagics": {"max_tokens": 7}}))
+    parts = [shell.Completer.custom_matchers, shell.input_transformers_cleanup, shell.configurables]
+    before = [len(part) for part in parts]
+    register(shell)
+    assert [len(part) for part in parts] == before
+    (magics,) = (each for each in shell.configurables if isinstance(each, UmlMagics))
+    assert magics.max_tokens == 7
+
+
+@pytest.mark.parametrize(
+    ("cell", "line"),
+    [
+        ("%%uml fix", "%uml fix"),
+        ("%%uml explain demo\n\n", "%uml explain demo"),
+        ("%%uml", "%uml"),
+        ("%%uml demo", "%%uml demo"),
+        ("%%uml fix\nPlease", "%%uml fix\nPlease"),
+        ("%%time", "%%time"),
+    ],
+)
+def test_a_cell_without_a_text_is_a_line_where_none_is_needed(cell: str, line: str) -> None:
+    assert "".join(as_line(cell.splitlines(keepends=True))).strip() == line
+
+
+def test_an_answer_in_a_form_is_an_object(shell: InteractiveShell, stub: StubServer) -> None:
+    stub.answer("v1/chat/completions", Events([delta('{"name": "Bonn",'), delta(' "size": 336}'), *_ending()]))
+    with capture_output():
+        shell.run_cell("from dataclasses import dataclass\n@dataclass\nclass City:\n    name: str\n    size: int")
+        assert shell.run_cell("%%uml demo --schema City --var city\nhi").success
+    assert shell.user_ns["city"] == shell.user_ns["City"]("Bonn", 336)
+    (body,) = stub.asked("v1/chat/completions")
+    assert body["response_format"]["json_schema"]["schema"]["required"] == ["name", "size"]
+
+
+def test_what_is_proposed_is_put_into_the_next_cell_and_not_run(shell: InteractiveShell, stub: StubServer) -> None:
+    answer = "There is no y.\n```python\nx = 1\nfixed = x\n```\n"
+    stub.answer("v1/chat/completions", Events([delta(answer), *_ending()]))
+    proposed: list[str] = []
+    shell.set_next_input = lambda text, replace=False: proposed.append(text)  # type: ignore[method-assign]
+    with capture_output():
+        shell.run_cell("x = 1\nfixed = y")
+        assert shell.run_cell("%%uml fix demo\nUse x.").success
+        assert shell.run_cell("%uml explain demo").success
+    assert proposed == ["x = 1\nfixed = x"]
+    assert "fixed" not in shell.user_ns
+    asked = stub.asked("v1/chat/completions")[0]["messages"][-1]["content"]
+    assert "x = 1\nfixed = y" in asked
+    assert "NameError: name 'y' is not defined" in asked
+    assert asked.endswith("Use x.")
 
 
 FOUND = {
@@ -270,12 +331,12 @@ def test_models_are_listed_by_a_word(shell: InteractiveShell, stub: StubServer) 
 def test_a_model_that_calls_for_ever_is_stopped(
     shell: InteractiveShell, stub: StubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(magics, "MAX_ROUNDS", 3)
+    monkeypatch.setattr(ask, "MAX_ROUNDS", 3)
     call = {"index": 0, "id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     stub.answer("v1/chat/completions", Events([delta("", tool_calls=[call]), finish("tool_calls"), DONE]))
     with capture_output() as captured:
         shell.run_cell("def f(): return 'x'")
-        result = shell.run_cell("%%uml demo --tools f\nhi")
+        result = shell.run_cell("%%uml demo --tools f --yes\nhi")
     assert not result.success
     assert "After 3 rounds" in captured.stdout
     assert len(stub.asked("v1/chat/completions")) == 3
@@ -287,7 +348,7 @@ def test_a_broken_answer_is_shown_as_such(shell: InteractiveShell, stub: StubSer
     with capture_output() as captured:
         result = shell.run_cell("%%uml demo\nhi")
     assert not result.success
-    assert "half\n[not complete]\n" in captured.stdout
+    assert "half\n[demo · not complete]\n" in captured.stdout
     assert "The process ended." in captured.stdout
     assert "Traceback" not in captured.stdout + captured.stderr
 

@@ -58,6 +58,16 @@ def test_rows_become_values_whose_prefix_is_computed_once(either: UniversalClien
     assert str(result.stats).startswith("24 rows · ")
 
 
+def test_rows_go_over_a_socket_and_count_as_requests(client: UniversalClient, server: Server) -> None:
+    def counted() -> int:
+        found = re.findall(r'route="ws v1/chat/completions",status="200"\} (\S+)', server.get("metrics").text)
+        return int(sum(map(float, found)))
+
+    before = counted()
+    assert _map(client, [f"one {n}" for n in range(5)], max_tokens=2).stats.asked == 5
+    assert counted() - before >= 4  # the first one may have had to load the model
+
+
 def test_text_is_what_the_client_answers(either: UniversalClient) -> None:
     texts = ["How do I load a model?", "Who are you?"]
     result = uml.map(texts, "{text}", model="demo", client=either, max_tokens=8, progress=False)

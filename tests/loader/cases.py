@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -15,9 +16,14 @@ from jupyter_uml.types import Chunk, GenerateRequest, Message, SamplingParams
 from tests.conftest import is_worker
 
 
+def known_files() -> Path:
+    """Where all tests remember what files hold: to find that out takes a process for each."""
+    return Path(os.environ["JUPYTER_DATA_DIR"], "known")
+
+
 @asynccontextmanager
 async def loader_over(*folders: Path) -> AsyncIterator[UniversalLoader]:
-    loader = UniversalLoader(Catalog(folders))
+    loader = UniversalLoader(Catalog(folders, state=known_files()))
     try:
         yield loader
     finally:

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -67,6 +68,10 @@ async def test_samples_tell_what_a_worker_does(models: Path) -> None:
         assert min(sample.memory_bytes for sample in samples) > 10 << 20
         assert max(sample.cpu_percent for sample in samples) > 20
         assert max(sample.tokens_per_second for sample in samples) > 10
+        told = sum(now.tokens_per_second * (now.time - before.time) for before, now in pairwise(samples))
+        assert 500 < told < 2000  # what came before the first of them is not in it
+        await eventually(lambda: monitor.history("m")[-1].tokens_per_second == 0)
+        assert engine.tokens_per_second is None
         (first,) = {sample.first_token for sample in samples} - {None}
         assert first is not None
         assert 0 < first < 5

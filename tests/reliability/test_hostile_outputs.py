@@ -11,12 +11,12 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from jupyter_uml.client import UniversalClient
-from jupyter_uml.kernel import magics
+from jupyter_uml.kernel import notebook
 from jupyter_uml.kernel.chat_panel import ChatPanel
 from jupyter_uml.kernel.magics import register
 from tests.conftest import Server, launch
+from tests.display.test_render import check
 from tests.kernel.conftest import Kernel
-from tests.kernel.test_render import check
 from tests.reliability.canary import Canary, canary
 from tests.reliability.hostile_text import END, HARM, TERMINAL, TURNED, hostile_text
 from tests.reliability.parrot import parrot
@@ -168,7 +168,8 @@ def test_a_cell_shows_text_and_nothing_else(kernel: Kernel) -> None:
 
 
 def test_a_call_of_a_hostile_tool_is_text_and_calls_nothing(kernel: Kernel) -> None:
-    kernel.run("def harmless(x: str) -> str:\n    raise SystemExit('harmed')")
+    # No grammar forces a call of this one, so that the model's own one comes through.
+    kernel.run("def harmless(x: set[str]) -> str:\n    raise SystemExit('harmed')")
     shown = kernel.run("%%uml caller --tools harmless\nHi")
     assert "harmed" not in "".join(shown.errors)
     assert "<img" not in shown.html
@@ -196,7 +197,7 @@ def test_in_a_terminal_control_characters_are_seen_and_do_nothing(
     register(shell)
     try:
         with UniversalClient(target.url, target.token) as client:
-            monkeypatch.setattr(magics, "shared_client", lambda: client)
+            monkeypatch.setattr(notebook, "shared_client", lambda: client)
             with capture_output() as captured:
                 shell.run_cell("%%uml parrot\nHi")
                 shell.run_cell("%uml models")

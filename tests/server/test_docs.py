@@ -114,7 +114,9 @@ def examples(server: Server) -> Iterator[tuple[str, str, Any]]:
 
 
 def test_every_example_does_what_it_says(server: Server) -> None:
-    kept = server.post("v1/responses", {"model": "demo", "input": "Hi", "max_output_tokens": 16}).json()["id"]
+    body = {"model": "demo", "input": "Hi", "max_output_tokens": 16}
+    kept = server.post("v1/responses", body).json()["id"]
+    server.post("v1/responses", {**body, "stream": True}, headers={"X-Generation-Id": kept})
     key, asked = new_key(server), 0
     for method, path, body in sorted(examples(server), key=lambda example: example[0] == "DELETE"):
         if path in NETWORK or path == "ws":

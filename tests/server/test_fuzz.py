@@ -167,7 +167,7 @@ def excused(path: str, response: Any) -> list[Any]:
 def test_what_is_described_is_so(target: Server, operation: Any, mode: GenerationMode) -> None:
     """Bodies that fit the description and bodies that do not."""
 
-    @budget(20 if operation.body else 5)
+    @budget(12 if operation.body else 5)
     @given(case=cases(operation, mode), plain=st.booleans())
     def check(case: Any, plain: bool) -> None:
         if isinstance(case.body, dict):

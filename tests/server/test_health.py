@@ -6,11 +6,12 @@ import shutil
 import threading
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from jupyter_uml.server import health
 from jupyter_uml.server.health import Readiness
-from tests.conftest import Server, wait_until
+from tests.conftest import TLS, Server, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +36,7 @@ async def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:
 
 
 async def test_a_disk_that_hangs_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers, tries = threading.Event(), []
+    answers, tries = threading.Event(), list[Path]()
 
     def hang(folder: Path) -> bool:
         tries.append(folder)
@@ -49,6 +50,7 @@ async def test_a_disk_that_hangs_is_tried_once(tmp_path: Path, monkeypatch: pyte
     assert len(tries) == 1
     answers.set()
     monkeypatch.setattr(health, "DISK_SECONDS", 10)
+    monkeypatch.setattr(health, "TRIAL_SECONDS", 0)
     assert (await readiness.checks())["state_writable"]
 
 
@@ -66,8 +68,18 @@ def test_an_unready_server_says_what_is_missing(own_server: Server) -> None:
     wait_until(lambda: own_server.get("health/ready").status_code == 200)
     shutil.rmtree(state)
     state.write_bytes(b"")  # where the folder should be
+    wait_until(lambda: own_server.get("health/ready").status_code == 503)
     response = own_server.get("health/ready")
-    assert response.status_code == 503
     assert response.json()["checks"] == {"running": True, "models_scanned": True, "state_writable": False}
+    assert httpx2.get(f"{own_server.url}/health/ready", verify=TLS).json() == {"status": "not_ready"}
     assert own_server.get("health/live").status_code == 200
     state.unlink()
+
+
+async def test_the_disk_is_not_worn_by_who_asks_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[Path] = []
+    monkeypatch.setattr(health, "_write", lambda folder: bool(tries.append(folder)) or True)
+    readiness = Readiness(tmp_path)
+    for _ in range(3):
+        assert (await readiness.checks())["state_writable"]
+    assert len(tries) == 1

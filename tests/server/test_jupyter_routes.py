@@ -47,7 +47,7 @@ def routes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Routes]:
     work = folder / "work"
     work.mkdir()
     (work / "dump_routes.py").write_text(DUMP)
-    server = launch(folder, args=("--ServerApp.jpserver_extensions=dump_routes=True",))
+    server = launch(folder, args=("--ServerApp.jpserver_extensions=dump_routes=True",), cold=True)
     try:
         listed = work / "routes.json"
         wait_until(listed.exists)

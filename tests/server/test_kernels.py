@@ -21,6 +21,7 @@ from jupyter_uml.server.gate import JUPYTER_USER
 from jupyter_uml.server.kernels import KERNEL_HEADER, KernelWatch
 from jupyter_uml.types import Hold
 from tests.conftest import Server, wait_until
+from tests.server.socket_client import dial
 
 CHAT = {"model": "demo", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2}
 
@@ -56,6 +57,15 @@ def test_a_model_stays_loaded_while_its_kernel_lives(server: Server, kernel: str
     close(server, kernel)
     wait_until(lambda: server.model()["kernels"] == 0)
     assert 0 < server.model()["expires_in"] <= 60
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("unloaded")
+async def test_so_it_does_when_the_kernel_asks_over_a_socket(server: Server, kernel: str) -> None:
+    async with dial(server, server.auth | by(kernel)) as socket:
+        await socket.start("a", CHAT)
+        await socket.until("done", "a")
+    assert server.model()["kernels"] == 1
 
 
 @pytest.mark.usefixtures("unloaded")
@@ -98,7 +108,7 @@ async def test_it_looks_only_while_there_is_something_to_look_after(monkeypatch:
     monkeypatch.setattr(kernels, "ASKED_SECONDS", 0.05)
     loader, one, two = UniversalLoader(Catalog()), str(uuid.uuid4()), str(uuid.uuid4())
     living = {one, two}
-    watch = KernelWatch(loader, lambda: living)
+    watch = KernelWatch([loader], lambda: living)
 
     def looking() -> bool:
         return any(task.get_name() == "kernels" for task in asyncio.all_tasks())
@@ -134,7 +144,7 @@ async def test_a_kernel_that_asks_just_when_the_looking_ends_is_looked_after(mon
     monkeypatch.setattr(kernels, "ASKED_SECONDS", 0.0)
     loader, one = UniversalLoader(Catalog()), str(uuid.uuid4())
     living = {one}
-    watch = KernelWatch(loader, lambda: living)
+    watch = KernelWatch([loader], lambda: living)
     try:
         watch.known(one)
         (looking,) = (task for task in asyncio.all_tasks() if task.get_name() == "kernels")

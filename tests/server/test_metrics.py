@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
+from typing import Any
 
 from prometheus_client import generate_latest
 from prometheus_client.core import Metric
@@ -73,13 +75,18 @@ def test_metrics_of_a_server_that_has_answered(server: Server) -> None:
     assert {family.name for family in _read_open_metrics(open_metrics.text)} == set(metrics)
 
 
+def told(server: Server) -> list[dict[str, Any]]:
+    return list(server.get("models/demo/history").json()["samples"])
+
+
 def test_the_last_hour_of_a_model(server: Server) -> None:
+    began = time.time()
     server.post("load_model", {"model": "demo"})
-    samples = wait_until(lambda: server.get("models/demo/history").json()["samples"])
+    samples = wait_until(lambda: [row for row in told(server) if row["time"] > began])
     assert samples[-1]["memory_bytes"] > 10 << 20
     assert samples[-1]["active"] == 0
     server.post("unload_model", {"model": "demo"})
-    assert server.get("models/demo/history").json()["samples"], "it stays when the model has gone"
+    assert told(server), "it stays when the model has gone"
     assert server.get("models/nowhere/history").status_code == 404
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from jupyter_uml.protocol.examples import EXAMPLES
 from jupyter_uml.protocol.openapi import document
-from jupyter_uml.server.extension import ROUTES
 from jupyter_uml.server.openapi import OPERATIONS
+from jupyter_uml.server.routes import ROUTES
 from tests.conftest import Server
 
 DOCUMENT = document(OPERATIONS)

@@ -15,9 +15,8 @@ import psutil
 from jupyter_core.paths import jupyter_runtime_dir
 
 from jupyter_uml.commands.doctor.facts import Folder
-from jupyter_uml.loader.catalog.catalog import default_state_dir
+from jupyter_uml.defaults import default_cache_dir, default_state_dir
 from jupyter_uml.loader.catalog.stores import hub_cache
-from jupyter_uml.loader.prompt_cache import default_cache_dir
 
 SECONDS = 1.5
 _NETWORK = set("9p afs beegfs ceph cifs fuse.glusterfs fuse.sshfs gpfs lustre nfs nfs4 smb3 smbfs".split())

@@ -91,8 +91,8 @@ class BareFormat(TaggedFormat):
     def calls(self, tools: Sequence[Tool], opening: str, word: Word, *, many: bool, free: bool) -> str:
         grammar = TaggedGrammar(word, self.markers)
         calls = self.style.grammar(grammar, tools, 0, many)
-        if free:  # what begins like a call is one
-            other = r"/[^\s{\[](?s:.*)/" if self.style.listed else r"/[^\s{](?s:.*)/"
+        if free:  # what begins like a call is one; a link in Markdown does not
+            other = r"/(\[[^\s{\[]|[^\s{\[])(?s:.*)/" if self.style.listed else r"/[^\s{](?s:.*)/"
             calls = f"({calls} | {grammar.rule(other)})?"
         return grammar.source(f"{self._thoughts(grammar, opening)} {calls}")
 

@@ -11,6 +11,7 @@ from jupyter_uml.errors import (
     ModelRestarting,
     PayloadTooLarge,
     StreamInterrupted,
+    TimedOut,
     UmlError,
     WorkerDied,
 )
@@ -20,7 +21,15 @@ FEW_TRIES = 3  # of one whose connection or engine was lost
 BACK_OFF = 0.5  # before the second try; doubles
 
 _LOST = (ConnectionFailed, StreamInterrupted, GenerationAborted, ModelRestarting)
-_OF_THE_ROW = (ContextLengthExceeded, PayloadTooLarge, EngineError, WorkerDied, StreamInterrupted, GenerationAborted)
+_OF_THE_ROW = (
+    ContextLengthExceeded,
+    PayloadTooLarge,
+    EngineError,
+    WorkerDied,
+    StreamInterrupted,
+    GenerationAborted,
+    TimedOut,
+)
 
 
 def delay(error: UmlError, attempt: int) -> float | None:

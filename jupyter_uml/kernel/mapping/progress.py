@@ -6,7 +6,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from jupyter_uml.kernel import figures
+from jupyter_uml.display import figures
 
 WINDOW = 256  # answers over whose arrival the rate is taken
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jupyter_uml.display import figures
 from jupyter_uml.errors import InvalidRequest
-from jupyter_uml.kernel import figures
 from jupyter_uml.kernel.mapping.columns import Column
 from jupyter_uml.kernel.mapping.form import Form
 from jupyter_uml.kernel.mapping.rows import Table

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyter_uml.client import Answer, AsyncUniversalClient
+from jupyter_uml.client import AsyncStream, AsyncUniversalClient
 from jupyter_uml.client.arguments import to_messages
 from jupyter_uml.errors import PermissionDenied, UmlError
 from jupyter_uml.kernel.mapping import patience
@@ -26,11 +26,12 @@ from jupyter_uml.kernel.mapping.progress import Progress, Speedometer
 from jupyter_uml.kernel.mapping.result import MapStats, Outcome, RowError
 from jupyter_uml.kernel.mapping.rows import Row
 from jupyter_uml.kernel.mapping.template import Prompt, RowRefusedError, Template
-from jupyter_uml.types import Message
+from jupyter_uml.kernel.mapping.wire import Reply, Wire
+from jupyter_uml.types import Message, ModelStatus, Usage
 
 SHOW_SECONDS = 0.25  # between two reports of progress
 UNKNOWN_PARALLEL = 4  # sequences side by side, where the server does not say
-AHEAD = 2  # requests in flight for each of them: when an answer ends, the next one waits in the engine already
+AHEAD = 3  # requests in flight for each of them: one is computed, one waits in the engine, one at the server
 MOST = 256  # in flight
 
 
@@ -77,13 +78,16 @@ class Run:
 
     def __init__(self, client: AsyncUniversalClient, order: Order) -> None:
         self._client, self._order = client, order
+        self._options = {"grammar": order.form.grammar, **order.options}
+        self._wire = Wire(client, self._options)
         self.model = order.model or ""
         self._key = ""
         self._journal: Journal | None = None
         self._labels: list[Any] = []
         self._occurrences: defaultdict[str, int] = defaultdict(int)
         self._fed: deque[_Task] = deque()  # by the caller's thread, taken by the loop's
-        self._ended = False
+        self._ended = self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._found: dict[int, Outcome] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()  # one of them has ended, or there may be more of them
@@ -102,6 +106,8 @@ class Run:
         self._labels.append(row.label)
         task = self._task(row)
         self._fed.append(task)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._start)  # the next one may be long in coming
         return task.error is None and self._record(task) is None
 
     def end(self) -> None:
@@ -176,20 +182,32 @@ class Run:
 
     async def _open(self) -> None:
         """Which model, and what is known of its answers."""
-        order = self._order
+        order, self._loop = self._order, asyncio.get_running_loop()
         self.model = order.model or await self._client.default_model()
         identity: list[Any] = [self.model]
-        with contextlib.suppress(PermissionDenied):  # a key may ask, and yet not look at models
-            status = await self._client.model(self.model)
+        if (status := await self._status()) is not None:
             adapters = status.settings.lora if status.settings is not None else ()
             identity = [status.id, status.size_bytes, repr(adapters)]
+            self._fit(status)
         text = order.prompt.text if isinstance(order.prompt, Template) else None
         self._key = key_of(identity, text, order.system, order.form.grammar, dict(order.options))
         self._journal = await asyncio.to_thread(Journal.of_run, order.folder, self._key, not order.resume)
+        await self._wire.open()
+
+    async def _status(self) -> ModelStatus | None:
+        with contextlib.suppress(PermissionDenied):  # a key may ask, and yet not look at models
+            return await self._client.model(self.model)
+        return None
+
+    def _fit(self, status: ModelStatus | None) -> None:
+        """As many rows in flight as keep the model at work, once it is loaded."""
+        if not self._measured and (status is None or status.settings is not None):
+            parallel = UNKNOWN_PARALLEL if status is None or status.settings is None else status.settings.n_parallel
+            self._width, self._measured = min(MOST, AHEAD * parallel), True
 
     def _start(self) -> None:
         """With what was fed: a request for each row whose answer is not known, nor on its way for another one."""
-        while self._fed:
+        while self._fed and not self._closed:
             task = self._fed.popleft()
             if task.error is not None:
                 self._settle(task.row, Outcome(error=task.error))
@@ -237,30 +255,22 @@ class Run:
             self._not_before = max(self._not_before, time.monotonic() + wait)  # for all: they would fare the same
             attempt += 1
 
-    async def _answer(self, task: _Task) -> Answer:
-        options: dict[str, Any] = {"grammar": self._order.form.grammar, **self._order.options}
-        async with self._client.stream(task.messages, model=self.model, **options) as stream:
+    async def _answer(self, task: _Task) -> Reply:
+        if self._measured:
+            return await self._wire.ask(self.model, task.messages)
+        stream: AsyncStream = self._client.stream(task.messages, model=self.model, **self._options)
+        async with stream:  # the first one: when it begins, the model has been loaded
             async for _ in stream:
                 if not self._measured:
-                    self._measured = True
-                    self._width = await self._fitting_width()
+                    self._fit(await self._status())
                     self._news.set()
-        return stream.answer
+        answer = stream.answer
+        return Reply(answer.text, answer.finish_reason, answer.usage or Usage())
 
-    async def _fitting_width(self) -> int:
-        """Rows in flight that keep the model at work. The first row went alone: by now the model is loaded and has
-        read what all rows have in common."""
-        with contextlib.suppress(PermissionDenied):
-            settings = (await self._client.model(self.model)).settings
-            if settings is not None:
-                return min(MOST, AHEAD * settings.n_parallel)
-        return AHEAD * UNKNOWN_PARALLEL
-
-    def _keep(self, task: _Task, answer: Answer) -> None:
+    def _keep(self, task: _Task, reply: Reply) -> None:
         assert self._journal is not None
-        usage = answer.usage
-        counts = (usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens) if usage else (0, 0, 0)
-        record = Record(answer.text, answer.finish_reason, *counts)
+        counts = (reply.usage.prompt_tokens, reply.usage.cached_tokens, reply.usage.completion_tokens)
+        record = Record(reply.text, reply.finish, *counts)
         self._journal.add(task.key, record)
         prompt, cached, completion = self._tokens
         self._tokens = (prompt + counts[0], cached + counts[1], completion + counts[2])
@@ -291,10 +301,12 @@ class Run:
         self._found[row.number] = outcome
 
     async def _close(self) -> None:
+        self._closed = True
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
         self._running.clear()
+        await self._wire.aclose()
         if self._journal is not None:
             await asyncio.to_thread(self._journal.close)
 

@@ -6,7 +6,6 @@ stands for the text `{name}`.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
@@ -15,6 +14,7 @@ from typing import Any
 
 from jupyter_uml.client.arguments import Conversation
 from jupyter_uml.errors import InvalidRequest
+from jupyter_uml.kernel.prompt_values import plain_text
 
 LATE = 1000  # characters that are the same for all rows and stand behind what differs, from which on it is worth a word
 
@@ -91,14 +91,9 @@ def _filled(name: str, as_written: str, fields: Mapping[str, Any]) -> str:
 def _text(name: str, value: Any) -> str:
     if is_missing(value):
         raise RowRefusedError(f"{name} is missing")
-    match value:
-        case str():
-            return value
-        case bytes() | bytearray() | memoryview():
-            raise RowRefusedError(f"{name} holds bytes, not text")
-        case dict() | list() | tuple():
-            return json.dumps(value, ensure_ascii=False, default=str)
-    return str(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        raise RowRefusedError(f"{name} holds bytes, not text")
+    return plain_text(value)
 
 
 def is_missing(value: Any) -> bool:

@@ -12,8 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from jupyter_core.paths import jupyter_data_dir
-
+from jupyter_uml.defaults import default_state_dir
 from jupyter_uml.errors import ModelNotFound, UmlError
 from jupyter_uml.loader.catalog.entry import CatalogEntry, entries_of, resolve, with_profiles
 from jupyter_uml.loader.catalog.facts_cache import FactsCache, FoundFile
@@ -29,19 +28,9 @@ RESCAN_SECONDS = 1.0
 SCAN_SECONDS = 5.0  # a disk that takes longer is looked at again later; what it held before stays listed
 _PROFILES = -1  # their place among the stores
 
-__all__ = ["Catalog", "CatalogEntry", "default_model_dir", "default_state_dir"]
+__all__ = ["Catalog", "CatalogEntry"]
 
 log = logging.getLogger(__name__)
-
-
-def default_state_dir() -> Path:
-    """Where this user's servers remember what they found out."""
-    return Path(jupyter_data_dir()) / "uml"
-
-
-def default_model_dir() -> Path:
-    """Where models are kept for this user when no other folder is named."""
-    return default_state_dir() / "models"
 
 
 class Catalog:

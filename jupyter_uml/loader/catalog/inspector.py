@@ -200,6 +200,7 @@ async def _spawn() -> asyncio.subprocess.Process:
         stdout=asyncio.subprocess.PIPE,
         env={name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {"PYTHONUTF8": "1"},
         limit=_MAX_ANSWER,
+        process_group=0,  # an interrupt of a kernel that has no server ends no reading
     )
 
 

@@ -149,6 +149,7 @@ async def _messages(job: Job) -> AsyncGenerator[Message, None]:
         stderr=asyncio.subprocess.PIPE,
         env=_environment(),
         limit=_MAX_LINE,
+        process_group=0,  # an interrupt ends what it was meant for, also before the child can ignore it
     )
     assert process.stdin is not None
     assert process.stdout is not None

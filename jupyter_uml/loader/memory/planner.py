@@ -131,7 +131,10 @@ class Planner:
     def estimate(self, plan: Plan) -> MemoryEstimate:
         """The plan as it is told to people, without saying who would have to make room."""
         found, estimate = plan.fit, plan.fit.estimate
-        parts = [MemoryPart(part.name, part.ram + part.later - part.idle, part.gpu) for part in estimate.parts]
+        parts = [
+            MemoryPart(part.name, part.ram + part.later - part.idle, part.gpu, needed=part.name != "cache")
+            for part in estimate.parts
+        ]
         if estimate.correction:
             parts.append(MemoryPart("learned", estimate.correction))
         return MemoryEstimate(

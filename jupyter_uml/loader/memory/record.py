@@ -11,8 +11,8 @@ from statistics import median
 
 import msgspec
 
+from jupyter_uml.defaults import default_state_dir
 from jupyter_uml.engine.atomic_file import replacing
-from jupyter_uml.loader.catalog.catalog import default_state_dir
 from jupyter_uml.loader.memory.estimate import Estimate
 from jupyter_uml.loader.memory.machine import Machine
 

@@ -9,9 +9,11 @@ WINDOW = 5.0  # seconds over which the speed is averaged
 
 
 class Throughput:
-    """Tokens a second over the last seconds in which there was work, all sequences together."""
+    """Tokens a second, all sequences together: over the last seconds in which there was work, and from one look to the
+    next."""
 
     def __init__(self) -> None:
+        self._since, self._new = time.monotonic(), 0  # the last look, and the tokens after it
         self._steps: deque[tuple[float, int, float]] = deque()  # when, tokens, seconds since the step before
         self._tokens, self._busy = 0, 0.0  # of them all
         self._last: float | None = None
@@ -22,7 +24,15 @@ class Throughput:
         if self._last is not None:
             self._remember(now, tokens, now - self._last)
         self._last = now
+        self._new += tokens
         self._forget()
+
+    def take_rate(self) -> float:
+        """Since this was asked last, pauses included."""
+        now = time.monotonic()
+        seconds, tokens = now - self._since, self._new
+        self._since, self._new = now, 0
+        return tokens / seconds if seconds > 0 else 0.0
 
     def pause(self) -> None:
         """There is nothing to do until the next step, whose time does not count."""

@@ -121,7 +121,7 @@ def test_text_streams_as_it_comes() -> None:
     "text", ["<tool_call>", "<tool_call>\n<function=", "<", CALL, "</think>", " \n", "<function=a>\n"]
 )
 def test_hostile_answers_take_linear_time(text: str) -> None:
-    assert seconds_for(QWEN_CODER_THINKING, text, 1 << 20) < 15
+    assert seconds_for(QWEN_CODER_THINKING, text, 1 << 18) < 4
 
 
 def test_seed() -> None:

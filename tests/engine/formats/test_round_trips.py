@@ -7,10 +7,13 @@ import os.path
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime, tzinfo
+from functools import cache
+from typing import Any, Self
 
 import pytest
 
+from jupyter_uml.engine import sandbox, template_traits
 from jupyter_uml.engine.chat import ChatTemplate
 from jupyter_uml.engine.formats.chat_format import ChatFormat
 from jupyter_uml.engine.formats.detect import chat_format
@@ -115,6 +118,19 @@ OTHER_GRAMMARS = {
 }
 
 
+class Noon(datetime):
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return cls(2026, 1, 1, 12, tzinfo=tz)
+
+
+@pytest.fixture(autouse=True)
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some templates tell the time, and each turn is rendered twice."""
+    for module in (sandbox, template_traits):
+        monkeypatch.setattr(module, "datetime", Noon)
+
+
 def cases(*turns: str, but: Mapping[tuple[str, str], str]) -> list[Any]:
     """A parameter for each template and turn."""
     return [
@@ -134,9 +150,13 @@ class Turn:
     text: str
 
 
+@cache
+def compiled(name: str) -> ChatTemplate:
+    return ChatTemplate(template(name), "<s>", "</s>")
+
+
 def rendered(name: str, message: Message) -> Turn:
-    source = template(name)
-    chat = ChatTemplate(source, "<s>", "</s>")
+    chat = compiled(name)
     thinks = bool(message.reasoning)
     options = {"enable_thinking": thinks, "thinking": thinks}
     results = [Message("tool", '{"sky": "clear"}', tool_call_id=call.id) for call in message.tool_calls]
@@ -146,7 +166,7 @@ def rendered(name: str, message: Message) -> Turn:
     assert whole.startswith(before)
     turn = whole[len(before) :]
     opening = _whole_tags(os.path.commonprefix([turn, prompt.opening]))  # noqa: RUF071  # characters are meant
-    return Turn(chat_format(source), opening, _END.split(turn[len(opening) :])[0])
+    return Turn(chat_format(template(name)), opening, _END.split(turn[len(opening) :])[0])
 
 
 def _whole_tags(text: str) -> str:
@@ -181,7 +201,7 @@ def test_the_grammar_of_a_required_call_takes_what_a_template_writes(name: str, 
 
 @pytest.mark.parametrize("name", template_names())
 def test_every_template_renders_a_conversation_and_can_be_gone_on_with(name: str) -> None:
-    chat = ChatTemplate(template(name), "<s>", "</s>")
+    chat = compiled(name)
     text = chat.render([Message("system", "Be brief."), _ASKED]).text
     assert text.index("Be brief.") < text.index("weather?")
     begun = chat.render([_ASKED, Message("assistant", "It is ")])

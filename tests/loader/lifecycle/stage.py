@@ -16,7 +16,7 @@ from jupyter_uml.loader import Catalog, UniversalLoader
 from jupyter_uml.loader.memory.ledger import Ledger
 from jupyter_uml.loader.memory.planner import Planner
 from jupyter_uml.types import CacheSettings, Chunk, GenerateRequest, Hold, LoadSettings, Message, SamplingParams
-from tests.loader.cases import own_workers
+from tests.loader.cases import known_files, own_workers
 
 # They take about the same memory, so that it can be said in numbers of models how many fit.
 PLAIN = LoadSettings(n_ctx=512, n_parallel=1, n_threads=1, kv_type="f16")
@@ -28,7 +28,7 @@ def make_loader(
     folder: Path, limit: int | None = None, ledger: Ledger | None = None, **options: Any
 ) -> UniversalLoader:
     """`limit`: bytes that its models may take together. Without a `ledger` it knows of no other server."""
-    catalog = Catalog([folder], demo=False)
+    catalog = Catalog([folder], demo=False, state=known_files())
     own = ledger or Ledger(folder.parent / f"ledger-{secrets.token_hex(8)}", limit)
     planner = Planner(catalog, CacheSettings, ledger=own)
     return UniversalLoader(catalog, planner=planner, **options)

@@ -257,6 +257,9 @@ async def test_computed_prompts_get_what_is_left(tmp_path: Path) -> None:
     assert plan.fit.as_wished
     assert 0 < plan.spec.cache.ram_bytes < 200 * MIB - plan.fit.needed
     assert plan.fit.estimate.ram == plan.fit.needed + plan.spec.cache.ram_bytes
+    told = narrow.planner.estimate(plan)
+    assert [part.name for part in told.parts if not part.needed] == ["cache"]
+    assert sum(part.ram for part in told.parts if part.needed) == told.needed_bytes
     await asyncio.gather(roomy.planner.close(), narrow.planner.close())
 
 

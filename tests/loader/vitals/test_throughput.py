@@ -19,5 +19,7 @@ def test_the_rate_is_of_the_time_in_which_there_was_work(monkeypatch: pytest.Mon
         throughput.pause()
         clock += 1.0
     assert throughput.per_second() == pytest.approx(20)
+    assert throughput.take_rate() == pytest.approx(44 / 4.2)
     clock += WINDOW
+    assert throughput.take_rate() == 0
     assert throughput.per_second() is None

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_uml.client import Answer
-from jupyter_uml.kernel import render
-from jupyter_uml.kernel.render import answer_html, answer_text, to_html
+from jupyter_uml.display import render
+from jupyter_uml.display.render import answer_html, answer_text, to_html
 from jupyter_uml.types import ToolCall
 
 ALLOWED_ATTRIBUTES = {"href", "title", "rel", "target", "start", "style"}
@@ -93,9 +93,8 @@ def test_pieces_of_it_in_any_order_are_harmless(pieces: list[str]) -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_reasoning_and_calls_are_harmless(text: str) -> None:
     html = answer_html(Answer("", "demo", "stop", reasoning=text, tool_calls=(ToolCall(text, text, text),)))
-    parts = (
-        r"<details [^<>]*><summary>Reasoning</summary><div [^<>]*>(.*)</div></details><pre><code>[^<>]*</code></pre>"
-    )
+    calls = r"<pre [^<>]*><code>[^<>]*</code></pre>"
+    parts = rf"<details [^<>]*><summary>Reasoning</summary><div [^<>]*>(.*)</div></details>{calls}"
     found = re.fullmatch(parts, html, re.DOTALL)
     assert found is not None
     check(found[1])
@@ -113,6 +112,14 @@ def test_a_call_is_shown_as_its_name_and_arguments() -> None:
     answer = Answer("I look.", "demo", "tool_calls", reasoning="Hm.", tool_calls=(ToolCall("1", "f", '{"a": 1}'),))
     assert "→ f {&quot;a&quot;: 1}" in answer_html(answer)
     assert answer_text(answer) == 'I look.\n→ f {"a": 1}'
+
+
+def test_json_is_no_prose() -> None:
+    for text in ('{"a": "*b*"}', '[{"a": "*b*', "[1, 2]", "{" + "}"):
+        assert "<em>" not in answer_html(Answer(text, "demo", "stop"))
+        assert answer_html(Answer(text, "demo", "stop")).startswith("<pre")
+    for text in ("[link](https://ok.example) *b*", "{x} *b*", "[x] *b*"):
+        assert "<em>b</em>" in answer_html(Answer(text, "demo", "stop"))
 
 
 def test_every_prefix_of_an_answer_can_be_shown() -> None:

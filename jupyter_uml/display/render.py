@@ -12,6 +12,7 @@ import html
 import re
 from typing import TYPE_CHECKING, Any, Protocol
 
+from jupyter_uml.display.colours import LINE, QUIET
 from jupyter_uml.types import ToolCall
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 _TAGS = set("p br hr h1 h2 h3 h4 h5 h6 ul ol li blockquote pre code em strong s a table thead tbody tr th td".split())
 _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}, "th": {"style"}, "td": {"style"}}
+_CODE = f"border-left:2px solid {LINE};padding-left:.8em;margin:.5em 0;white-space:pre-wrap"
+MAX_RESULT = 2000  # characters of a call's result that are shown
+# The beginning of an object or a list: a Markdown parser would take it for prose.
+_JSON = re.compile(r'\s*(?:\{\s*["}]|\[\s*[\[{"\]\d])')
 _LINK = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
 _ALIGNMENT = re.compile(r"text-align:(?:left|right|center)")
 
@@ -34,8 +39,7 @@ _VISIBLE: dict[int, int | None] = {
     **dict.fromkeys([ord("\r"), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], None),
 }
 
-_REASONING = "color:var(--jp-ui-font-color2,GrayText)"
-_REASONED = "border-left:2px solid var(--jp-border-color2,#e0e0e0);padding-left:.8em"
+_REASONED = f"border-left:2px solid {LINE};padding-left:.8em"
 
 
 class Written(Protocol):
@@ -53,13 +57,13 @@ class Written(Protocol):
 
 def answer_html(answer: Written) -> str:
     """Safe HTML of all of it: the reasoning, which folds when the answer itself begins, the text, the tool calls."""
-    html = [to_html(answer.text)]
+    html = [_code_html(answer.text) if _JSON.match(answer.text) else to_html(answer.text)]
     if answer.reasoning:
         open_ = "" if answer.text or answer.tool_calls else " open"
         thoughts = f'<div style="{_REASONED}">{to_html(answer.reasoning)}</div>'
-        html.insert(0, f'<details style="{_REASONING}"{open_}><summary>Reasoning</summary>{thoughts}</details>')
+        html.insert(0, f'<details style="color:{QUIET}"{open_}><summary>Reasoning</summary>{thoughts}</details>')
     if answer.tool_calls:
-        html.append(f"<pre><code>{escape(calls_text(answer))}</code></pre>")
+        html.append(_code_html(calls_text(answer)))
     return "".join(html)
 
 
@@ -70,6 +74,20 @@ def answer_text(answer: Written) -> str:
 
 def calls_text(answer: Written) -> str:
     return "\n".join(f"→ {call.name} {call.arguments}" for call in answer.tool_calls)
+
+
+def _code_html(text: str) -> str:
+    return f'<pre style="{_CODE}"><code>{escape(text)}</code></pre>'
+
+
+def result_html(content: str) -> str:
+    """Safe HTML of what a called function gave back."""
+    return f"<div>{_code_html(result_text(content))}</div>"  # else JupyterLab indents it
+
+
+def result_text(content: str) -> str:
+    more = len(content) - MAX_RESULT
+    return visible(f"← {content[:MAX_RESULT]}" + (f" … ({more:,} more characters)" if more > 0 else ""))
 
 
 def to_html(markdown: str) -> str:

@@ -1,22 +1,17 @@
-"""Figures in words."""
+"""States, downloads and tables of models in words."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
-from jupyter_uml.client import Answer, PullProgress
-from jupyter_uml.kernel import figures, tables
+from jupyter_uml.client import PullProgress
+from jupyter_uml.kernel import notes, tables
 from jupyter_uml.types import (
     EffectiveSettings,
     MemoryEstimate,
     MemoryPart,
     ModelFacts,
     ModelStatus,
-    Timings,
-    ToolCall,
-    Usage,
 )
 
 ROW = ModelStatus("demo", "available", 6_170_976, "demo")
@@ -25,90 +20,28 @@ LOADED = ModelStatus(
 )
 
 
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (None, ""),
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "0.977 KiB"),
-        (6_170_976, "5.89 MiB"),
-        (3 << 30, "3 GiB"),
-        (2 << 40, "2 TiB"),
-    ],
-)
-def test_sizes(count: float | None, text: str) -> None:
-    assert figures.size(count) == text
-
-
-def test_rates_and_times() -> None:
-    assert [figures.rate(value) for value in (None, 0.51, 9.94, 1234.5)] == [
-        "",
-        "0.5 tokens/s",
-        "9.9 tokens/s",
-        "1234 tokens/s",
-    ]
-    assert [figures.seconds(value) for value in (0.004, 0.9994, 12.34)] == ["4 ms", "999 ms", "12.3 s"]
-    assert [figures.plural(count, "token") for count in (0, 1, 2)] == ["0 tokens", "1 token", "2 tokens"]
-
-
-def answer(reason: str, stop_reason: str | int | None = None, tokens: int = 5) -> Answer:
-    return Answer("x", "demo", reason, stop_reason, Usage(3, tokens), Timings(0.0, 0.1, 0.5))  # type: ignore[arg-type]
-
-
-def test_the_note_under_an_answer() -> None:
-    assert figures.answer_note(answer("stop", 7)) == "demo · 5 tokens · 10 tokens/s · first token 100 ms · complete"
-    assert figures.answer_note(Answer("x", "demo", "aborted")) == "demo · stopped"
-    thought = Answer("x", "demo", "stop", usage=Usage(3, 9, reasoning_tokens=7))
-    assert figures.answer_note(thought) == "demo · 9 tokens, 7 of them reasoning · complete"
-
-
-def test_an_answer_that_calls_says_what_it_waits_for() -> None:
-    calls = (ToolCall("1", "get_weather", "{}"), ToolCall("2", "get_time", "{}"))
-    assert figures.ending(Answer("", "demo", "tool_calls", tool_calls=calls)) == "waits for get_weather, get_time"
-
-
-def test_a_cut_says_why() -> None:
-    assert figures.ending(answer("length"), max_tokens=5) == "cut off after 5 tokens, as asked"
-    assert figures.ending(answer("length"), max_tokens=50) == "cut off: the context is full"
-    assert figures.ending(answer("stop", "END")) == "ended by 'END'"
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(-1, "0 s"), (4.4, "4 s"), (100, "2 min"), (720, "12 min"), (5999, "2 h"), (86400, "24 h")]
-)
-def test_durations(value: float, text: str) -> None:
-    assert figures.duration(value) == text
-
-
-def test_lengths_and_numbers_of_parameters() -> None:
-    assert [figures.tokens(count) for count in (512, 8192, 131072)] == ["512", "8k", "128k"]
-    counts = (0, 12, 1_500, 596_049_920, 8_030_261_248)
-    assert [figures.parameters(count) for count in counts] == ["", "12", "1.5k", "596M", "8.03B"]
-
-
 def test_how_long_a_model_stays() -> None:
     rows = [ROW, replace(LOADED, expires_in=720.0), replace(LOADED, kernels=2), replace(LOADED, pinned=True, kernels=1)]
-    assert [figures.stay_note(row) for row in rows] == ["", "in 12 min", "held by 2 notebooks", "pinned"]
-    assert figures.loaded_note(rows[1]).endswith("unloads in 12 min without use")
+    assert [notes.stay_note(row) for row in rows] == ["", "in 12 min", "held by 2 notebooks", "pinned"]
+    assert notes.loaded_note(rows[1]).endswith("unloads in 12 min without use")
 
 
 def test_a_model_that_waits_for_memory_says_for_how_much() -> None:
     row = replace(ROW, state="queued", estimated_bytes=3 << 30)
-    assert figures.waiting_note(row) == "demo needs 3 GiB and waits for memory, until other models have answered …"
+    assert notes.waiting_note(row) == "demo needs 3 GiB and waits for memory, until other models have answered …"
 
 
 PULL = PullProgress("pull_1", "o/r:Q4_K_M", "downloading", 1 << 30, 4 << 30, 5 << 20, 614.0)
 
 
 def test_a_pull_says_what_is_coming_and_how_far_it_is() -> None:
-    assert figures.pull_heading(PULL) == "Looking for o/r:Q4_K_M on the hub …"
+    assert notes.pull_heading(PULL) == "Looking for o/r:Q4_K_M on the hub …"
     two = replace(PULL, files=("r-Q4_K_M.gguf", "mmproj.gguf"), why="It was asked for.")
-    assert figures.pull_heading(two) == "o/r:Q4_K_M: r-Q4_K_M.gguf and 1 more file. It was asked for."
-    assert figures.pull_note(PULL) == "25% of 4 GiB · 5 MiB/s · 10 min left"
-    assert figures.pull_note(replace(PULL, state="verifying")) == "25% of 4 GiB · checking what came"
-    assert figures.pull_note(PullProgress("", "o/r")) == ""
-    assert figures.pulled_note(replace(PULL, model="r-Q4_K_M")) == "r-Q4_K_M is here · 4 GiB"
+    assert notes.pull_heading(two) == "o/r:Q4_K_M: r-Q4_K_M.gguf and 1 more file. It was asked for."
+    assert notes.pull_note(PULL) == "25% of 4 GiB · 5 MiB/s · 10 min left"
+    assert notes.pull_note(replace(PULL, state="verifying")) == "25% of 4 GiB · checking what came"
+    assert notes.pull_note(PullProgress("", "o/r")) == ""
+    assert notes.pulled_note(replace(PULL, model="r-Q4_K_M")) == "r-Q4_K_M is here · 4 GiB"
 
 
 def test_tables_in_html_are_escaped() -> None:
@@ -187,7 +120,7 @@ def test_an_estimate_shows_what_the_memory_is_for() -> None:
         MemoryPart("weights", 100 << 20, 900 << 20),
         MemoryPart("repacked", 1 << 20),
         MemoryPart("kv_cache", 0),
-        MemoryPart("cache", 1 << 30),
+        MemoryPart("cache", 1 << 30, needed=False),
     )
     settings = EffectiveSettings(8192, 4, 2, 20, "q8_0")
     verdict = "fits with 8k context: else it needs 3 GiB, has 2 GiB"
@@ -202,5 +135,5 @@ def test_an_estimate_shows_what_the_memory_is_for() -> None:
 
 
 def test_a_model_that_loads_shows_how_far_it_is() -> None:
-    assert figures.loading_note(ModelStatus("demo", "loading", 1, "demo", progress=0.5)) == "Loading demo … 50%"
-    assert figures.loading_note(ModelStatus("demo", "restarting", 1, "demo")) == "Restarting demo …"
+    assert notes.loading_note(ModelStatus("demo", "loading", 1, "demo", progress=0.5)) == "Loading demo … 50%"
+    assert notes.loading_note(ModelStatus("demo", "restarting", 1, "demo")) == "Restarting demo …"
