@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.browser.lab import Lab
 from tests.conftest import Server, endless_model, launch
@@ -53,7 +53,7 @@ def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         path = settings_file(folder, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(value))
-    server = launch(folder, args=("--LabApp.expose_app_in_browser=True",))
+    server = launch(folder, args=("--LabApp.expose_app_in_browser=True",), cold=True)
     clear(server)
     yield server
     server.stop()
@@ -84,15 +84,14 @@ def context(browser: Browser, lab_server: Server) -> Iterator[BrowserContext]:
 @pytest.fixture
 def lab(context: BrowserContext, lab_server: Server, request: pytest.FixtureRequest) -> Iterator[Lab]:
     """JupyterLab, just opened. What the test leaves behind is put away after it."""
-    page = context.new_page()
-    lab = Lab(page, lab_server, RESULTS)
+    lab = Lab(context.new_page(), lab_server, RESULTS)
     try:
         lab.load()
         yield lab
     finally:
         if request.node.stash.get(FAILED, False) or not lab.loaded:
-            keep_evidence(page, lab, request.node.name)
-        page.close()
+            keep_evidence(lab, request.node.name)
+        lab.page.close()
         clear(lab_server)
     assert not lab.foreign, f"the page asked other machines: {lab.foreign}"
 
@@ -121,9 +120,9 @@ def strange(lab: Lab, demo_bytes: bytes) -> Path:
     return path
 
 
-def keep_evidence(page: Page, lab: Lab, name: str) -> None:
+def keep_evidence(lab: Lab, name: str) -> None:
     RESULTS.mkdir(exist_ok=True)
-    page.screenshot(path=RESULTS / f"{name}.png")
+    lab.page.screenshot(path=RESULTS / f"{name}.png")
     (RESULTS / f"{name}.console.log").write_text("\n".join(lab.console))
     (RESULTS / f"{name}.server.log").write_text(lab.server.log.read_text())
 

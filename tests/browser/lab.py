@@ -29,9 +29,7 @@ class Lab:
         self.loaded = False
         self.console: list[str] = []
         self.foreign: list[str] = []
-        page.on("console", lambda message: self.console.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: self.console.append(f"uncaught: {error}"))
-        page.on("request", self._on_request)
+        self._listen()
 
     @property
     def work(self) -> Path:
@@ -45,6 +43,13 @@ class Lab:
         # The last thing that happens by itself: the launcher opens and takes the focus.
         self.page.wait_for_function("document.activeElement.closest('.jp-Launcher') !== null")
         self.loaded = True
+
+    def close_tab(self) -> None:
+        """Close it, whatever goes on there, and open JupyterLab in a new one."""
+        self.page.close()
+        self.page = self.page.context.new_page()
+        self._listen()
+        self.load()
 
     def command(self, name: str, args: dict[str, Any] | None = None) -> None:
         """Begin a command; many end only when a dialog or a cell does, so nothing waits for it."""
@@ -62,6 +67,13 @@ class Lab:
         self.command("docmanager:open", {"path": path})
         notebook = Notebook(self, path)
         notebook.until("panel?.sessionContext.isReady && panel.sessionContext.session.kernel.status === 'idle'")
+        return notebook
+
+    def open_busy(self, path: str) -> Notebook:
+        """Open a notebook whose kernel is at work; on return it is connected to it."""
+        self.command("docmanager:open", {"path": path})
+        notebook = Notebook(self, path)
+        notebook.until("panel?.sessionContext.isReady && panel.sessionContext.session.kernel !== null")
         return notebook
 
     def sidebar(self) -> Sidebar:
@@ -91,6 +103,11 @@ class Lab:
         self.page.mouse.move(0, 0)  # nothing is hovered over
         clip = _around([element.bounding_box() for element in of]) if of else None
         self.page.screenshot(path=folder / f"{name}.png", clip=clip, animations="disabled", caret="hide")
+
+    def _listen(self) -> None:
+        self.page.on("console", lambda message: self.console.append(f"{message.type}: {message.text}"))
+        self.page.on("pageerror", lambda error: self.console.append(f"uncaught: {error}"))
+        self.page.on("request", self._on_request)
 
     def _on_request(self, request: Request) -> None:
         url = urlsplit(request.url)
@@ -137,6 +154,25 @@ class Notebook:
     def interrupt(self) -> None:
         self._activate()
         self._lab.command("notebook:interrupt-kernel")
+
+    def restart(self) -> None:
+        """Restart the kernel, whatever it does; on return it is there again."""
+        self._evaluate("panel.sessionContext.restartKernel()")
+        self.until("panel.sessionContext.session.kernel.status === 'idle'")
+
+    def cut(self) -> None:
+        """End the page's connection to the kernel; on return there is a new one."""
+        self._evaluate(
+            "new Promise(resolve => {"
+            "  const kernel = panel.sessionContext.session.kernel;"
+            "  kernel.connectionStatusChanged.connect((_, status) => status === 'connected' && resolve(true));"
+            "  kernel._ws.close();"
+            "})"
+        )
+
+    def clear(self, index: int) -> None:
+        """Clear a cell's output."""
+        self._evaluate("panel.content.widgets[args[0]].model.outputs.clear()", index)
 
     def kernel(self) -> str:
         """Its id, while it is alive."""

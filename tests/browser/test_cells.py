@@ -32,7 +32,7 @@ SHOW_HOSTILE = f"""\
 from IPython.display import display
 from jupyter_uml.client import Answer
 from jupyter_uml.kernel.cell_view import NotebookView
-from jupyter_uml.kernel.render import answer_html
+from jupyter_uml.display.render import answer_html
 from jupyter_uml.kernel.stream_view import StreamView
 from jupyter_uml.types import ToolCall
 
