@@ -13,6 +13,7 @@ Whatever goes wrong is a `UmlError`; these are the ones that programs tell apart
     ├── Overloaded                too many wait
     ├── WorkerDied                the model's process ended in the middle of the answer
     ├── GenerationAborted         somebody unloaded the model, or the server is stopping
+    ├── GenerationStopped         somebody stopped the answer by `stop_running`, or in JupyterLab
     ├── ConnectionFailed          no server answered, or not as one of ours
     ├── StreamInterrupted         the connection was lost in the middle of an answer
     ├── TimedOut                  `timeout` was over; it is a `TimeoutError`, too
@@ -39,6 +40,7 @@ from jupyter_uml.errors import (
     ConnectionFailed,
     ContextLengthExceeded,
     GenerationAborted,
+    GenerationStopped,
     InsufficientMemory,
     InvalidRequest,
     ModelBusy,
@@ -72,6 +74,7 @@ __all__ = [
     "ContextLengthExceeded",
     "Embeddings",
     "GenerationAborted",
+    "GenerationStopped",
     "Health",
     "InsufficientMemory",
     "InvalidRequest",

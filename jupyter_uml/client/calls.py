@@ -23,6 +23,10 @@ class AsyncCalls:
     async def transport(self) -> Transport:
         raise NotImplementedError
 
+    def _uses(self, transport: Transport) -> bool:
+        """Whether this is still the way: the client has not been closed meanwhile."""
+        raise NotImplementedError
+
     def _limit(self, timeout: float | None) -> AbstractAsyncContextManager[None]:
         """Of what is done in it; None: the client's own.
 

@@ -1,7 +1,7 @@
 """The Python client: one asynchronous implementation, and a synchronous face of it that has the same methods.
 
-What they do stands in the files that are named for it: `answers.py`, `generations.py`, `side_work.py`, `models.py`,
-`hub.py`, `profiles.py`, `administration.py`. Here is how they come by their transport.
+What they do stands in the files that are named for it: `answers.py`, `generations.py`, `watch.py`, `side_work.py`,
+`models.py`, `hub.py`, `profiles.py`, `administration.py`. Here is how they come by their transport.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ from jupyter_uml.client.retry import RetryPolicy
 from jupyter_uml.client.side_work import AsyncSideWork, SideWork
 from jupyter_uml.client.time_limit import checked_timeout
 from jupyter_uml.client.transport import Transport
+from jupyter_uml.client.watch import AsyncWatching, Watching
 from jupyter_uml.errors import ConnectionFailed
 
 
-class AsyncUniversalClient(AsyncAnswers, AsyncGenerations, AsyncSideWork, AsyncHub, AsyncProfiles, AsyncAdministration):
+class AsyncUniversalClient(
+    AsyncAnswers, AsyncGenerations, AsyncWatching, AsyncSideWork, AsyncHub, AsyncProfiles, AsyncAdministration
+):
     """Loads models and asks them.
 
     Without arguments it finds the Jupyter server that it runs under, and where there is none it runs the models in
@@ -72,6 +75,9 @@ class AsyncUniversalClient(AsyncAnswers, AsyncGenerations, AsyncSideWork, AsyncH
             self._transport = self._transport or opened  # of those who came together the first one's, nothing else
         return self._transport
 
+    def _uses(self, transport: Transport) -> bool:
+        return transport is self._transport and self._pid == os.getpid()
+
     async def server(self) -> Server | None:
         """The server that is used; None where the models run in this process."""
         if self._server is None and self._given is None:
@@ -107,7 +113,7 @@ class AsyncUniversalClient(AsyncAnswers, AsyncGenerations, AsyncSideWork, AsyncH
         await self.aclose()
 
 
-class UniversalClient(Answers, Generations, SideWork, Hub, Profiles, Administration):
+class UniversalClient(Answers, Generations, Watching, SideWork, Hub, Profiles, Administration):
     """`AsyncUniversalClient` for synchronous code, notebooks included: the same methods, each waits for its result.
 
     `aio` is the asynchronous client underneath; it belongs to the event loop of `background`.
@@ -163,7 +169,7 @@ class UniversalClient(Answers, Generations, SideWork, Hub, Profiles, Administrat
             try:
                 thread.run(self.aio.aclose())
             finally:
-                thread.release()
+                thread.release(self.aio.aclose)
 
     def __enter__(self) -> Self:
         return self

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from typing import Any, Self
 
+from jupyter_uml.types import Memory
 
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """The machine's RAM, in bytes."""
-
-    total_bytes: int = 0
-    available_bytes: int = 0  # for models to come
+__all__ = ["Health", "Memory"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +19,12 @@ class Health:
     status: str
     version: str = ""
     loaded: tuple[str, ...] = ()
-    memory: Memory = Memory()
+    memory: Memory = field(default_factory=Memory)
     engine: str = ""
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """What `GET health` answers; what it tells beyond the fields is passed over."""
-        memory = row.get("memory") or {}
-        known = {f.name: int(memory[f.name]) for f in fields(Memory) if f.name in memory}
+        memory = Memory.from_dict(row.get("memory") or {})
         loaded = tuple(map(str, row.get("loaded") or ()))
-        return cls(
-            str(row.get("status", "")), str(row.get("version", "")), loaded, Memory(**known), str(row.get("engine", ""))
-        )
+        return cls(str(row.get("status", "")), str(row.get("version", "")), loaded, memory, str(row.get("engine", "")))

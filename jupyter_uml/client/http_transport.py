@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -21,7 +21,7 @@ from jupyter_uml.client.request_body import encoded, request_body, request_path
 from jupyter_uml.client.retry import RetryPolicy, with_retries
 from jupyter_uml.client.sse import ServerEvent, SSEDecoder
 from jupyter_uml.client.transport import GENERATION_HEADER, HOLD, KERNEL_HEADER, LABEL_HEADER, LAST_EVENT_HEADER
-from jupyter_uml.client.wire import ChunkAssembler
+from jupyter_uml.client.wire import ChunkAssembler, error_from, parse_event
 from jupyter_uml.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -39,6 +39,7 @@ from jupyter_uml.types import (
     MemoryEstimate,
     ModelProfile,
     ModelStatus,
+    RunningAnswer,
     Sample,
     Speed,
 )
@@ -55,6 +56,7 @@ _NO_SERVER = (
     "and check the client's url, and the proxies of the environment."
 )
 _CUT = "The connection to the server was lost before the answer was whole."
+_CUT_EVENTS = "The connection to the server was lost."
 _CUT_PULL = "The connection to the server was lost. What has come is kept: pull again to go on."
 
 
@@ -110,7 +112,7 @@ class HTTPTransport:
 
     async def history(self, model: str) -> list[Sample]:
         body = await self._json("GET", f"models/{quote(model, safe='/:')}/history")
-        return [Sample(**row) for row in body["samples"]]
+        return [Sample.from_dict(row) for row in body["samples"]]
 
     async def measure(self, model: str) -> Speed:
         return Speed.from_dict(await self._json("POST", "bench_model", {"model": model}))
@@ -164,6 +166,22 @@ class HTTPTransport:
             if status.state != "running":
                 return status
             return GenerationStatus.from_dict(await self._json("DELETE", path, idempotent=False))
+
+    async def events(self) -> AsyncGenerator[Mapping[str, Any], None]:
+        async with aclosing(self._events("GET", "events", repeatable=True)) as events:
+            async for event in events:
+                if event.event == "error":
+                    raise error_from(parse_event(event.data))
+                if event.event == "state":
+                    yield parse_event(event.data)
+        raise StreamInterrupted(_CUT_EVENTS)
+
+    async def running(self) -> list[RunningAnswer]:
+        return [RunningAnswer.from_dict(row) for row in (await self._json("GET", "running"))["running"]]
+
+    async def stop_running(self, running_id: str) -> RunningAnswer:
+        path = f"running/{quote(running_id, safe='')}"
+        return RunningAnswer.from_dict(await self._json("DELETE", path, idempotent=False))
 
     async def profiles(self) -> list[ModelProfile]:
         return [ModelProfile.from_row(row) for row in (await self._json("GET", "profiles"))["profiles"]]

@@ -7,8 +7,10 @@ from contextlib import aclosing
 from hashlib import sha256
 
 from jupyter_uml.client.discover import own_kernel_id
+from jupyter_uml.client.local_live import shown
 from jupyter_uml.errors import UmlError
 from jupyter_uml.generations import Asked, Generation, Generations
+from jupyter_uml.live import Live
 from jupyter_uml.service import Service
 from jupyter_uml.types import Chunk, GenerateRequest, GenerationLabel, GenerationStatus
 
@@ -18,17 +20,19 @@ LOGPROB_BYTES = 200  # of a token with its log-probability, and of each alternat
 
 
 async def ask(
-    generations: Generations[Chunk], service: Service, request: GenerateRequest
+    generations: Generations[Chunk], live: Live, service: Service, request: GenerateRequest, route: str
 ) -> AsyncGenerator[Chunk, None]:
     """The answer, which goes on when this is closed."""
 
     async def work(generation: Generation[Chunk]) -> None:
         generation.answer.model = request.model
-        async with aclosing(service.generate(request)) as chunks:
-            async for chunk in chunks:
-                generation.tokens += chunk.tokens
-                generation.answer.add(chunk)
-                generation.add(chunk, size_of(chunk))
+        with shown(live, service, request.id, request.model, route, request.label) as verbs:
+            verbs.run.stop_by = generation.stop
+            async with aclosing(verbs.generate(request)) as chunks:
+                async for chunk in chunks:
+                    generation.tokens += chunk.tokens
+                    generation.answer.add(chunk)
+                    generation.add(chunk, size_of(chunk))
 
     label = request.label or GenerationLabel()
     asked = Asked(OWNER, request.id, sha256(repr(request).encode()).digest(), label, own_kernel_id())

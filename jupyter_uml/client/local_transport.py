@@ -10,7 +10,7 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -18,6 +18,7 @@ from jupyter_uml.client.health import Health
 from jupyter_uml.client.keys import ApiKey, NewKey, UsageTotal
 from jupyter_uml.client.loop_thread import CANCEL_SECONDS, LoopThread
 from jupyter_uml.client.pulls import PullProgress
+from jupyter_uml.client.request_body import request_path
 from jupyter_uml.client.retry import RetryPolicy, with_retries
 from jupyter_uml.client.transport import HOLD
 from jupyter_uml.generations import Generations
@@ -30,12 +31,14 @@ from jupyter_uml.types import (
     MemoryEstimate,
     ModelProfile,
     ModelStatus,
+    RunningAnswer,
     Sample,
     Speed,
 )
 
 if TYPE_CHECKING:
     from jupyter_uml.client.local_records import LocalRecords
+    from jupyter_uml.live import Live
     from jupyter_uml.service import Service
 
 T = TypeVar("T")
@@ -57,6 +60,7 @@ class LocalTransport:
         self._given = service
         self._given_records = records
         self._own_generations: Generations[Chunk] = Generations()  # of the caller's service
+        self._own_live: Live | None = None  # the same
         self._room: _Room | None = None
 
     async def health(self) -> Health:
@@ -101,11 +105,13 @@ class LocalTransport:
         return await self._call(lambda service: cancel_pull(service, pull_id))
 
     def generate(self, request: GenerateRequest) -> AsyncGenerator[Chunk, None]:
-        if request.label is None:
-            return self._iterate(lambda service: service.generate(request))
         from jupyter_uml.client.local_generations import ask
+        from jupyter_uml.client.local_live import answer
 
-        return self._iterate(lambda service: ask(self._generations, service, request))
+        route = request_path(request)
+        if request.label is None:
+            return self._iterate(lambda service: answer(self.live(), service, request, route))
+        return self._iterate(lambda service: ask(self._generations, self.live(), service, request, route))
 
     async def generations(self, kernel: str | None = None) -> list[GenerationStatus]:
         from jupyter_uml.client.local_generations import rows
@@ -126,6 +132,22 @@ class LocalTransport:
         from jupyter_uml.client.local_generations import stop
 
         return await self._call(lambda _: stop(self._generations, generation_id))
+
+    def events(self) -> AsyncGenerator[Mapping[str, Any], None]:
+        from jupyter_uml.client.local_live import events
+
+        items = events(self.live)
+        return items if self._given else self._enter().thread.follow(items)
+
+    async def running(self) -> list[RunningAnswer]:
+        from jupyter_uml.client.local_live import running
+
+        return await self._call(lambda _: running(self.live()))
+
+    async def stop_running(self, running_id: str) -> RunningAnswer:
+        from jupyter_uml.client.local_live import stop_running
+
+        return await self._call(lambda _: stop_running(self.live(), running_id))
 
     async def profiles(self) -> list[ModelProfile]:
         return await self._call(lambda service: service.profiles())
@@ -155,7 +177,19 @@ class LocalTransport:
         """What answers, for callers on the loop that it lives on: the caller's own, else the shared loop thread's."""
         return self._given or self._enter().service()
 
+    def live(self) -> Live:
+        """What it says of itself, on the same loop."""
+        if self._given is None:
+            return self._enter().live()
+        from jupyter_uml.client.local_live import live_of
+
+        self._own_live = self._own_live or live_of(self._given)
+        return self._own_live
+
     async def aclose(self) -> None:
+        if self._own_live is not None:
+            self._own_live.close()
+            self._own_live = None
         generations, self._own_generations = self._own_generations, Generations()
         await generations.aclose()
         room, self._room = self._room, None
@@ -208,7 +242,7 @@ class LocalTransport:
         """By the very endpoint that a server would answer with."""
         from jupyter_uml.client.local_endpoints import answer_of
 
-        return await self._call(lambda service: answer_of(service, path, body))
+        return await self._call(lambda service: answer_of(self.live(), service, path, body))
 
 
 class _Room:
@@ -223,6 +257,7 @@ class _Room:
         self.thread: LoopThread = LoopThread.acquire()
         self.generations: Generations[Chunk] = Generations()
         self._service: Service | None = None
+        self._live: Live | None = None
 
     @classmethod
     def enter(cls) -> _Room:
@@ -291,6 +326,8 @@ class _Room:
         return await verb(self.service())
 
     async def _close_service(self) -> None:
+        if self._live is not None:
+            self._live.close()
         await self.generations.aclose()
         if self._service is not None:
             await self._service.aclose()
@@ -301,6 +338,12 @@ class _Room:
 
             self._service = Service.create()
         return self._service
+
+    def live(self) -> Live:
+        from jupyter_uml.client.local_live import live_of
+
+        self._live = self._live or live_of(self.service())
+        return self._live
 
 
 def _at_exit() -> None:

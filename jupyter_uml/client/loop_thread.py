@@ -10,7 +10,7 @@ import atexit
 import contextlib
 import os
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from concurrent.futures import Future, wait
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from weakref import WeakSet
@@ -53,7 +53,8 @@ class Job(Generic[T]):
             raise
 
     def cancel(self) -> None:
-        self._loop.call_soon_threadsafe(self._cancel)
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and all work with it
+            self._loop.call_soon_threadsafe(self._cancel)
 
     def wait(self, seconds: float | None = None) -> None:
         """Until it is over, however it ended."""
@@ -106,15 +107,16 @@ class LoopThread:
             cls._shared._users += 1
             return cls._shared
 
-    def release(self) -> None:
-        """The last user's release ends the thread."""
+    def release(self, close: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
+        """The last user's release ends the thread. `close` gives back what was opened meanwhile by work that has gone
+        on; it is called when that is over."""
         with LoopThread._lock:
             self._users -= 1
             if self._users > 0:
                 return
             if LoopThread._shared is self:
                 LoopThread._shared = None
-        self._stop()
+        self._stop(close)
 
     def start(self, work: Coroutine[Any, Any, T]) -> Job[T]:
         """Begins `work` on the loop and returns at once."""
@@ -161,19 +163,26 @@ class LoopThread:
         that others are just closing, and complains."""
         self._streams.add(stream)
 
-    def _stop(self) -> None:
+    def _stop(self, close: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
         """Cancels what is still running and ends the thread."""
         if self.loop.is_closed() or self.pid != os.getpid():
             return
-        Job(self.loop, self._end())
+        Job(self.loop, self._end(close))
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
-    async def _end(self) -> None:
-        with contextlib.suppress(TimeoutError):
+    async def _end(self, close: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
+        try:
             async with asyncio.timeout(FAREWELL_SECONDS):
                 await asyncio.gather(*(stream.detach() for stream in self._streams), return_exceptions=True)
-        self.loop.stop()
+                others = asyncio.all_tasks() - {asyncio.current_task()}
+                for task in others:
+                    task.cancel()
+                await asyncio.gather(*others, return_exceptions=True)
+                if close is not None:
+                    await close()
+        finally:
+            self.loop.stop()
 
     def _main(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self.loop) as runner:

@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator, Iterator
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from typing import Any, TypeVar
 
 import httpx2
@@ -18,6 +18,7 @@ import orjson
 
 from jupyter_uml.client.client import UniversalClient
 from jupyter_uml.client.local_endpoints import BY_PATH, PRINCIPAL
+from jupyter_uml.client.local_live import Shown, shown
 from jupyter_uml.client.local_transport import LocalTransport
 from jupyter_uml.errors import RouteNotFound, UmlError
 from jupyter_uml.protocol.body import StrictBody, parse
@@ -107,21 +108,33 @@ class _Desk:
             told = endpoint.error_body(error, headers["X-Request-Id"]) if endpoint else plain_error(error)
             return status_of(error), headers | headers_of(error), orjson.dumps(told)
 
-    async def _service(self) -> Service:
+    async def _transport(self) -> LocalTransport:
         transport = await self._client.aio.transport()
         assert isinstance(transport, LocalTransport)
-        return transport.service()
+        return transport
+
+    async def _service(self) -> Service:
+        return (await self._transport()).service()
 
     async def _whole(self, endpoint: Endpoint[Any], body: StrictBody, caller: Caller) -> dict[str, Any]:
-        return await endpoint.whole(await self._service(), body, caller)
+        with self._shown(await self._transport(), endpoint, body, caller) as verbs:
+            return await endpoint.whole(verbs, body, caller)
+
+    @staticmethod
+    def _shown(
+        transport: LocalTransport, endpoint: Endpoint[Any], body: StrictBody, caller: Caller
+    ) -> AbstractContextManager[Shown]:
+        model, request_id = getattr(body, "model", ""), f"req_{caller.request_id}"
+        return shown(transport.live(), transport.service(), request_id, model, endpoint.path)
 
     async def _events(self, endpoint: Endpoint[Any], body: StrictBody, caller: Caller) -> AsyncGenerator[bytes, None]:
         opened = False
         try:
-            async with aclosing(endpoint.events(await self._service(), body, caller)) as events:
-                async for event in events:
-                    yield event.encode()
-                    opened = True
+            with self._shown(await self._transport(), endpoint, body, caller) as verbs:
+                async with aclosing(endpoint.events(verbs, body, caller)) as events:
+                    async for event in events:
+                        yield event.encode()
+                        opened = True
         except UmlError as error:
             if not opened:
                 raise

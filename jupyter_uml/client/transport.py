@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Protocol
 
 from jupyter_uml.client.health import Health
@@ -17,6 +17,7 @@ from jupyter_uml.types import (
     MemoryEstimate,
     ModelProfile,
     ModelStatus,
+    RunningAnswer,
     Sample,
     Speed,
 )
@@ -83,6 +84,15 @@ class Transport(Protocol):
     async def stop(self, generation_id: str) -> GenerationStatus:
         """Ends it; what has come is kept. One that has ended is forgotten."""
         ...
+
+    def events(self) -> AsyncGenerator[Mapping[str, Any], None]:
+        """What the server says of itself, as `GET events` has it: everything, then what changes. It does not end by
+        itself, only by an error."""
+        ...
+
+    async def running(self) -> list[RunningAnswer]: ...
+
+    async def stop_running(self, running_id: str) -> RunningAnswer: ...
 
     async def profiles(self) -> list[ModelProfile]: ...
 

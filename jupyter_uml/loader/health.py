@@ -6,9 +6,11 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Protocol
 
+from jupyter_uml.loader.news import News
 from jupyter_uml.loader.vitals.counters import ModelCounters
 from jupyter_uml.loader.vitals.gpu_memory import GpuMemory
 from jupyter_uml.loader.vitals.process_reading import ProcessReader, Reading
@@ -47,15 +49,18 @@ class Watched(Protocol):
 
 
 class HealthMonitor:
-    """Takes samples while an engine is watched. Lives on one event loop."""
+    """Takes samples while an engine is watched, the first one at once. Lives on one event loop."""
 
     def __init__(self, interval: float = INTERVAL, gpu: GpuMemory | None = None) -> None:
         self.interval = interval
+        self.news = News()  # there are new samples
         self._gpu = gpu or GpuMemory()
         self._reader = ProcessReader()
         self._watched: dict[str, list[Watched]] = {}
         self._histories: dict[str, deque[Sample]] = {}  # the one that was watched last at the end
         self._counters: dict[str, ModelCounters] = {}
+        self._newcomers: set[str] = set()  # models that have an engine of which there is no sample
+        self._came = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     # --- engines ---
@@ -65,6 +70,8 @@ class HealthMonitor:
         engine.counters = self._counters_of(model_id)
         self._watched.setdefault(model_id, []).append(engine)
         self._keep_history(model_id)
+        self._newcomers.add(model_id)
+        self._came.set()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="health monitor")
 
@@ -92,6 +99,10 @@ class HealthMonitor:
         """The newest sample of a model that has an engine."""
         samples = self._histories.get(model_id)
         return samples[-1] if samples and model_id in self._watched else None
+
+    def newest(self) -> dict[str, Sample]:
+        """The newest sample of each model that has an engine, and one by now."""
+        return {model_id: sample for model_id in self._watched if (sample := self.latest(model_id)) is not None}
 
     def counters(self) -> Mapping[str, ModelCounters]:
         """By model; all of those beyond `MOST_COUNTED` under `OTHERS`."""
@@ -131,18 +142,28 @@ class HealthMonitor:
             del self._histories[each]
 
     async def _run(self) -> None:
+        looked = time.monotonic()
         while self._watched:
-            await asyncio.sleep(self.interval)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, looked + self.interval - time.monotonic())):
+                    await self._came.wait()
+            is_time = time.monotonic() >= looked + self.interval
+            models = set(self._watched) if is_time else self._newcomers
+            self._newcomers = set()
+            self._came.clear()
             try:
-                await self._look()
+                await self._look(models)
+                self.news.tell()
             except Exception:  # what is wrong with one look must not end all of them
                 log.exception("the workers' figures could not be read")
+            looked = time.monotonic() if is_time else looked
 
-    async def _look(self) -> None:
+    async def _look(self, models: Collection[str]) -> None:
+        """At newcomers by themselves: the speed of others over a moment would say nothing."""
         pids = [engine.pid for engines in self._watched.values() for engine in engines if engine.pid is not None]
         self._gpu.refresh()
         readings = await asyncio.to_thread(self._reader.read, pids)
-        for model_id, engines in list(self._watched.items()):
+        for model_id, engines in [each for each in self._watched.items() if each[0] in models]:
             for engine in list(engines):
                 if (why := engine.check(readings.get(engine.pid or 0))) is not None:
                     log.warning("the worker of %s (pid %s) is killed: %s", model_id, engine.pid, why)

@@ -32,6 +32,7 @@ from jupyter_uml.loader.lifecycle.roster import Roster
 from jupyter_uml.loader.lifecycle.status import status_of
 from jupyter_uml.loader.lifecycle.wishes import covered, together, wishes_for
 from jupyter_uml.loader.memory.planner import Planner
+from jupyter_uml.loader.news import News
 from jupyter_uml.types import CacheSettings, Hold, LoadSettings, MemoryEstimate, ModelStatus
 
 RESTART_WAIT = 20.0  # how long a request waits for a model that is coming back
@@ -64,21 +65,28 @@ class UniversalLoader:
         self.catalog = catalog or Catalog()
         self.planner = planner or Planner(self.catalog, cache)
         self.monitor = monitor or HealthMonitor()
+        self.news = News()  # a model's state, its settings or who uses it; not its figures
         self._checksums = checksums or Checksums(self.catalog)
         self._models = Roster(self.catalog, keep_alive)
-        self._departures = Departures(self.monitor, self._changed)
-        self._line = Line(self.planner, self._models, self._departures.evict)
-        self._launcher = Launcher(self._line, self._departures, self.monitor, queue_seconds, self._changed)
+        self._departures = Departures(self.monitor, self._changed, self.news)
+        self._line = Line(self.planner, self._models, self._departures.evict, self.news)
+        self._launcher = Launcher(self._line, self._departures, self.monitor, queue_seconds, self._changed, self.news)
         self._housekeeper = Housekeeper(self._models, self._departures.expire)
         self._begun: set[asyncio.Task[ModelStatus]] = set()  # loads that nobody waits for
         self._learning: set[asyncio.Task[None]] = set()
-        self._started = False
+        self._unasked: dict[str, tuple[CatalogEntry, ModelStatus]] = {}  # rows of models that nobody has asked for
+        self._starting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Look for models, and keep looking."""
-        if not self._started:
-            self._started = True
-            await asyncio.gather(self.catalog.start(), self.planner.start())
+        """Look for models, and keep looking. Returns when all places have been looked at once, whoever began that."""
+        if self._starting is None:
+            self._starting = asyncio.create_task(self._start(), name="look for models")
+            await asyncio.shield(self._starting)
+        else:  # what may go wrong is told to whoever began it
+            await asyncio.wait([self._starting])
+
+    async def _start(self) -> None:
+        await asyncio.gather(self.catalog.start(), self.planner.start())
 
     # --- looking ---
 
@@ -90,7 +98,10 @@ class UniversalLoader:
 
     def statuses(self) -> list[ModelStatus]:
         """Every model of the catalog, and those that are up though their file is gone."""
-        return [self._status(entry) for entry in self._models.rows()]
+        entries = self._models.rows()
+        if len(self._unasked) > 2 * len(entries):
+            self._unasked.clear()
+        return [self._status(entry) for entry in entries]
 
     def status(self, model: str) -> ModelStatus:
         """
@@ -98,6 +109,11 @@ class UniversalLoader:
             ModelNotFound
         """
         return self._status(self._models.row(model))
+
+    def latest(self) -> list[ModelStatus]:
+        """The models that are loaded, what was used last first."""
+        up = [managed for managed in self._models if managed.state == "loaded"]
+        return [self._status(each.entry) for each in sorted(up, key=lambda each: -each.holds.last_used)]
 
     async def estimate(self, model: str, settings: LoadSettings | None = None) -> MemoryEstimate:
         """What a load would take and give, now, idle models making room for it.
@@ -164,6 +180,7 @@ class UniversalLoader:
         instance = await self._running(managed, wishes)
         try:
             with instance.using() as engine:
+                self.news.tell()
                 yield engine
         finally:
             self._ended_use(managed, hold or Hold())
@@ -183,21 +200,24 @@ class UniversalLoader:
         """
         entry, managed = await self._models.find(model)
         managed.unloading += 1
+        self.news.tell()
         try:
             await self._departures.end_all(managed, GenerationAborted(f"{entry.id} was unloaded.") if force else None)
         finally:
             managed.unloading -= 1
         if not managed.up:  # else somebody has begun to load it again
             self._models.forget(managed)
+        self.news.tell()
         return self._status(entry)
 
     async def close(self) -> None:
         """End every worker at once; nothing can be loaded any more."""
         self._launcher.closed = True
         await self._housekeeper.close()
-        for task in self._begun:
+        begun = (*self._begun, *filter(None, (self._starting,)))
+        for task in begun:
             task.cancel()
-        await asyncio.gather(*self._begun, *self._learning, return_exceptions=True)
+        await asyncio.gather(*begun, *self._learning, return_exceptions=True)
         stopping = GenerationAborted("The server is stopping.")
         ends = (self._departures.end_all(managed, stopping) for managed in self._models)
         await asyncio.gather(*ends, return_exceptions=True)
@@ -207,7 +227,12 @@ class UniversalLoader:
         await self.catalog.close()
 
     def _status(self, entry: CatalogEntry) -> ModelStatus:
-        return status_of(entry, self._models.get(entry), self.monitor, time.monotonic())
+        if (managed := self._models.get(entry)) is not None:
+            return status_of(entry, managed, self.monitor, time.monotonic())
+        known = self._unasked.get(entry.id)
+        if known is None or known[0] is not entry:
+            known = self._unasked[entry.id] = entry, status_of(entry, None, self.monitor, 0.0)
+        return known[1]
 
     # --- loading, inside ---
 
@@ -268,6 +293,7 @@ class UniversalLoader:
     def _ended_use(self, managed: Managed, hold: Hold) -> None:
         managed.holds.ended(hold, time.monotonic())
         self._checksums.want(managed.entry)
+        self.news.tell()
         if not managed.in_use:
             self._changed()
 
@@ -275,3 +301,4 @@ class UniversalLoader:
         """Something that others may wait for: a model is idle, gone, up, or held by fewer."""
         self._line.changed()
         self._housekeeper.look()
+        self.news.tell()

@@ -136,7 +136,9 @@ class UmlHandler(AuditedHandler):
             self.request.connection.set_body_timeout(seconds)
 
     def data_received(self, chunk: bytes) -> None:
-        if self._body_too_large or self._no_room or self._refused or self.scope == OPEN:
+        if not hasattr(self, "principal") or self.scope == OPEN:  # it is not known yet whose it would be
+            return
+        if self._body_too_large or self._no_room or self._refused:
             return
         self._body_too_large = len(self._body) + len(chunk) > MAX_BODY
         self._no_room = not (self._body_too_large or self.gate.uploads.take(self.principal.id, len(chunk)))

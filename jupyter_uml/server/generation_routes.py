@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any, TypeVar
 
-from jupyter_core.utils import ensure_async
 from pydantic import BeforeValidator, Field
 
 from jupyter_uml.errors import InvalidRequest
@@ -16,9 +15,9 @@ from jupyter_uml.generations import Generation, Generations
 from jupyter_uml.protocol.body import StrictBody, validated
 from jupyter_uml.protocol.endpoint import Event, plain_error
 from jupyter_uml.server.base import UmlHandler
-from jupyter_uml.server.gate import JUPYTER_USER
 from jupyter_uml.server.kept import tell
 from jupyter_uml.server.kernels import KERNEL_HEADER
+from jupyter_uml.server.owners import owners
 from jupyter_uml.server.shown import Shown
 
 LAST_EVENT_HEADER = "Last-Event-ID"
@@ -53,15 +52,6 @@ class _GenerationHandler(UmlHandler):
         super().initialize(**shared)
         self.generations = generations
 
-    async def owners(self) -> list[str]:
-        """Whose answers may be seen: one's own. Who may run code in this server's kernels may see those of kernels,
-        too; they are Jupyter's user, whatever the name of the person before them."""
-        owners = [self.principal.id]
-        if not self.principal.by_key and self.principal.id != JUPYTER_USER.id:
-            allowed = self.authorizer.is_authorized(self, self.current_user, "execute", "kernels")
-            owners += [JUPYTER_USER.id] if await ensure_async(allowed) else []
-        return owners
-
     async def own(self, generation_id: str) -> Generation[bytes]:
         """
         Raises:
@@ -71,8 +61,8 @@ class _GenerationHandler(UmlHandler):
 
     async def owner_of(self, generation_id: str) -> str:
         """Where there is none of this id, whoever asks."""
-        owners = await self.owners()
-        return next((owner for owner in owners if self.generations.has(owner, generation_id)), owners[0])
+        own = await owners(self)
+        return next((owner for owner in own if self.generations.has(owner, generation_id)), own[0])
 
     def query(self, model: type[Query]) -> Query:
         names = [name for name in self.request.query_arguments if name != "token"]  # Jupyter's credential
@@ -82,7 +72,7 @@ class _GenerationHandler(UmlHandler):
 class GenerationsHandler(_GenerationHandler):
     async def get(self) -> None:
         kernel = self.query(GenerationsQuery).kernel
-        found = [each.status() for owner in await self.owners() for each in self.generations.all(owner, kernel)]
+        found = [each.status() for owner in await owners(self) for each in self.generations.all(owner, kernel)]
         found.sort(key=lambda row: row.created, reverse=True)
         self.write_json({"generations": [asdict(row) for row in found]})
 

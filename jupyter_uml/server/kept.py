@@ -116,8 +116,10 @@ class EndpointWork:
 
     async def _answer(self, generation: Generation[bytes]) -> None:
         generation.answer.model = self.body.model
-        async with self.gate.enter(self.principal, self.request_id, self.route) as passage:
+        label = generation.asked.label
+        async with self.gate.enter(self.principal, self.request_id, self.route, label) as passage:
             await passage.admit(self.body.model)
+            passage.stop_by(generation.stop)
             generation.answer.model = passage.model_id or self.body.model
             images = await self.fetcher.fetch_for(self.body)
             caller = Caller(self.principal.id, self.request_id.removeprefix("req_"), images, self.hold)

@@ -5,6 +5,7 @@ To import this file takes half a second: that is done when the server has starte
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from functools import partial
 from pathlib import Path
@@ -15,12 +16,14 @@ from tornado.web import RequestHandler
 from jupyter_uml.access import Database, Limits, Turns
 from jupyter_uml.defaults import default_model_dir
 from jupyter_uml.generations import Generations
+from jupyter_uml.live import Live
 from jupyter_uml.loader.catalog.catalog import Catalog
 from jupyter_uml.loader.hub.hub import Hub
 from jupyter_uml.loader.prompt_cache import prompt_cache
 from jupyter_uml.server.cors import Cors
 from jupyter_uml.server.doorway import Doorway
 from jupyter_uml.server.endpoint import EndpointHandler
+from jupyter_uml.server.events import MAX_EACH, EventsHandler
 from jupyter_uml.server.gate import Gate, GateSettings
 from jupyter_uml.server.generation_routes import GENERATION_ROUTES, GenerationOutputHandler
 from jupyter_uml.server.health import Readiness, ReadyHandler
@@ -28,7 +31,8 @@ from jupyter_uml.server.image_fetcher import ImageFetcher
 from jupyter_uml.server.kernels import KernelWatch
 from jupyter_uml.server.routes import Route, rules
 from jupyter_uml.server.shown import Shown
-from jupyter_uml.server.socket import SocketHandler, Sockets
+from jupyter_uml.server.socket import SocketHandler
+from jupyter_uml.server.web_socket import Sockets
 from jupyter_uml.service import Service
 
 if TYPE_CHECKING:
@@ -51,7 +55,9 @@ class Parts:
         self.generations: Generations[bytes] = Generations()
         holders = (self.service.loader, self.generations)
         self.kernels = KernelWatch(holders, app.living_kernels, app.is_ending)
-        self.sockets, self.readiness = Sockets(), Readiness(database.path.parent)
+        self.sockets, self.event_sockets = Sockets(), Sockets(MAX_EACH)
+        self.live = Live(self.service, self.gate.running)
+        self.readiness = Readiness(database.path.parent)
 
     def rules(self, *, at_root: bool) -> list[Route]:
         """All routes, with what their handlers need."""
@@ -61,6 +67,7 @@ class Parts:
             EndpointHandler: fetching | kept | {"doorway": Doorway()},
             ReadyHandler: {"readiness": self.readiness},
             SocketHandler: fetching | {"sockets": self.sockets},
+            EventsHandler: {"live": self.live, "sockets": self.event_sockets},
             **{handler: kept for _, handler in GENERATION_ROUTES},
             GenerationOutputHandler: kept | {"shown": Shown()},
         }
@@ -74,7 +81,8 @@ class Parts:
 
     async def aclose(self) -> None:
         self.readiness.stopping = True
-        await self.sockets.close()
+        self.live.close()
+        await asyncio.gather(self.sockets.close(), self.event_sockets.close())
         await self.kernels.close()
         await self.service.aclose()
         await self.generations.aclose()

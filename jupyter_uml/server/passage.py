@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from jupyter_uml.access import Lease, Principal, Reservation, UsageRecord, prompt_text, prompt_tokens
 from jupyter_uml.errors import InvalidRequest, UmlError
+from jupyter_uml.live import Run
+from jupyter_uml.live.run import Stop
 from jupyter_uml.protocol.statuses import status_of
 from jupyter_uml.server.stream import ClientGoneError
 from jupyter_uml.service import Service
-from jupyter_uml.types import Chunk, GenerateRequest, ModelStatus, SideRequest, Usage
+from jupyter_uml.types import Chunk, GenerateRequest, GenerationLabel, ModelStatus, SideRequest, Usage
 
 if TYPE_CHECKING:
     from jupyter_uml.server.gate import Gate
@@ -28,9 +30,11 @@ R = TypeVar("R")
 class Passage:
     """What an endpoint is given in the service's place (`Verbs`): the same, with its limits, and counted."""
 
-    def __init__(self, gate: Gate, principal: Principal, request_id: str, route: str) -> None:
+    def __init__(
+        self, gate: Gate, principal: Principal, request_id: str, route: str, label: GenerationLabel | None = None
+    ) -> None:
         self._gate, self._service, self.principal = gate, gate.service, principal
-        self._request_id, self._route = request_id, route
+        self._request_id, self._route, self._label = request_id, route, label
         self._time, self._began = time.time(), time.monotonic()
         self._lease: Lease | None = None
         self._reserved = self._asked = self._written = 0  # tokens: reserved, of prompts as guessed, of answers
@@ -39,6 +43,7 @@ class Passage:
         self._meters: list[Meter] = []
         self._first_token: float | None = None
         self._ended = False
+        self._run: Run | None = None
 
     @property
     def model_id(self) -> str:
@@ -48,15 +53,19 @@ class Passage:
     # --- let in, and out ---
 
     async def admit(self, model: str) -> None:
-        """Count it as one request that is being answered.
+        """Count it as one request that is being answered. `model`: empty where it is chosen later.
 
         Raises:
             PermissionDenied: this model may not be used.
             RateLimited: a limit is reached.
             RecordsUnavailable: it could not be recorded, and has to be.
         """
-        self._model = await self._gate.check_model(self.principal, model)
+        self._model = await self._gate.check_model(self.principal, model) if model else ""
         self.count()
+        who, name = self.principal.id, self.principal.name
+        self._run = self._gate.running.enter(
+            self._request_id, self._model or model, who, name, self._route, self._label
+        )
 
     def count(self) -> None:
         """The same for what needs no model.
@@ -83,6 +92,8 @@ class Passage:
         self._ended = True
         if self._lease is not None:
             self._lease.close()
+        if self._run is not None:
+            self._gate.running.leave(self._run)
         error = error or self.error
         await self._gate.record(self._record(error), acknowledged=error is None)
 
@@ -127,7 +138,7 @@ class Passage:
             RateLimited, InvalidRequest: the limit of tokens, which also ends answers for which no length was asked.
         """
         with await self._metered(request) as meter:
-            async with aclosing(self._service.generate(request)) as chunks:
+            async with aclosing(self._shown(request, self._service.generate(request))) as chunks:
                 async for chunk in chunks:
                     if chunk.tokens and self._first_token is None:
                         self._first_token = time.monotonic() - self._began
@@ -142,9 +153,19 @@ class Passage:
             PermissionDenied, RateLimited, InvalidRequest: as `generate`.
         """
         with await self._metered(request) as meter:
-            result = await self._service.compute(request, self.principal.id)
+            computing = self._service.compute(request, self.principal.id)
+            result = await (computing if self._run is None else self._run.result(computing))
             meter.usage = Usage(prompt_tokens=int(getattr(result, "prompt_tokens", 0)))
             return result
+
+    def _shown(self, request: GenerateRequest, chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
+        """To those who look what is running, and may stop it."""
+        return chunks if self._run is None else self._run.chunks(request, chunks)
+
+    def stop_by(self, stop: Stop) -> None:
+        """How it is stopped from outside, where that is more than ending what the model does for it."""
+        if self._run is not None:
+            self._run.stop_by = stop
 
     async def _metered(self, request: GenerateRequest | SideRequest[Any]) -> Meter:
         self._model = await self._gate.check_model(self.principal, request.model)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from jupyter_uml.errors import PermissionDenied, UmlError
+from jupyter_uml.live.pull_rows import found_row, pull_row
 from jupyter_uml.loader.hub.hub import Progress
 from jupyter_uml.loader.hub.name import MAX_NAME, PullName
 from jupyter_uml.loader.hub.pull import Found, Pull, Pulled, PullEvent
@@ -21,10 +22,11 @@ from jupyter_uml.server.stream import ClientGoneError, EventStream
 
 
 class PullRequest(StrictBody):
-    """`wait`: follow it by server-sent events, else its row comes at once."""
+    """`wait`: follow it by server-sent events, else its row comes at once. `dry_run`: only say what would come."""
 
     model: Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
     wait: bool = True
+    dry_run: bool = False
 
 
 class _PullHandler(UmlHandler):
@@ -42,10 +44,13 @@ class _PullHandler(UmlHandler):
 class PullsHandler(_PullHandler):
     async def get(self) -> None:
         running = [pull for pull in self.service.pulls.running() if self.principal.may_use(str(pull.name))]
-        self.write_json({"pulls": [row(pull) for pull in running]})
+        self.write_json({"pulls": [pull_row(pull) for pull in running]})
 
     async def post(self) -> None:
         body = self.parse(PullRequest)
+        if body.dry_run:
+            await self.while_connected(self._look(PullName.parse(body.model)))
+            return
         async with self.audited("model.pull", body.model):
             name = PullName.parse(body.model)
             self.check_pull(name)
@@ -53,7 +58,11 @@ class PullsHandler(_PullHandler):
         if body.wait:
             await self.while_connected(self._follow(pull))
         else:
-            self.write_json(row(pull), 202)
+            self.write_json(pull_row(pull), 202)
+
+    async def _look(self, name: PullName) -> None:
+        self.check_pull(name)
+        self.write_json({"model": str(name), **found_row(await self.service.pulls.look(name))})
 
     async def _follow(self, pull: Pull) -> None:
         """Errors before the first event have a status of their own; later ones are an event. Leaving ends nothing."""
@@ -71,18 +80,27 @@ class PullsHandler(_PullHandler):
 
 class PullHandler(_PullHandler):
     async def get(self, pull_id: str) -> None:
-        pull = self.service.pulls.get(pull_id)
+        """Also of one that has ended lately: with what is `done`, or with its `error`."""
+        pull = self.service.pulls.known(pull_id)
         self.check_pull(pull.name)
-        self.write_json(row(pull))
+        self.write_json({**pull_row(pull), **outcome(pull, unexpected(self.request_id))})
 
     async def delete(self, pull_id: str) -> None:
         async with self.audited("pull.cancel", pull_id):
             self.check_pull(self.service.pulls.get(pull_id).name)
             cancelled = await self.service.pulls.cancel(pull_id)
-        self.write_json(row(cancelled))
+        self.write_json(pull_row(cancelled))
 
 
 PULL_ROUTES: list[tuple[str, type[UmlHandler]]] = [("pull", PullsHandler), (r"pull/([A-Za-z0-9_]{1,64})", PullHandler)]
+
+
+def outcome(pull: Pull, fault: UmlError) -> dict[str, Any]:
+    """Both are None while it runs. `fault`: what is told of an error that nobody has foreseen."""
+    try:
+        return {"done": _done(pull, pull.outcome()) if pull.is_over else None, "error": None}
+    except Exception as error:
+        return {"done": None, "error": (error if isinstance(error, UmlError) else fault).to_dict()}
 
 
 async def events(pull: Pull) -> AsyncGenerator[Event, None]:
@@ -96,36 +114,16 @@ async def events(pull: Pull) -> AsyncGenerator[Event, None]:
             yield _event(pull, event)
 
 
-def row(pull: Pull) -> dict[str, Any]:
-    """How far it is."""
-    found = _found(pull.found) if pull.found else None
-    progress = asdict(pull.progress) if pull.progress else None
-    return {"id": pull.id, "model": str(pull.name), "found": found, "progress": progress}
-
-
 def _event(pull: Pull, event: PullEvent) -> Event:
     match event:
         case Found():
-            return Event({"id": pull.id, "model": str(pull.name), **_found(event)}, "found")
+            return Event({"id": pull.id, "model": str(pull.name), **found_row(event)}, "found")
         case Progress():
             return Event(asdict(event), "progress")
-        case Pulled():  # without its path
-            figures = {"model": event.model, "commit": event.commit, "size_bytes": event.size_bytes}
-            return Event({"id": pull.id, **figures}, "done")
+        case Pulled():
+            return Event(_done(pull, event), "done")
 
 
-def _found(found: Found) -> dict[str, Any]:
-    listing, choice = found.listing, found.choice
-    return {
-        "repository": listing.repo,
-        "commit": listing.commit,
-        "quantisation": choice.offer.quantisation,
-        "files": [file.path for file in choice.files],
-        "size_bytes": choice.size_bytes,
-        "why": choice.why,
-        "offers": [
-            {"quantisation": offer.quantisation, "file": offer.name, "size_bytes": offer.size_bytes}
-            for offer in listing.offers
-        ],
-        "other_formats": list(listing.other_formats),
-    }
+def _done(pull: Pull, pulled: Pulled) -> dict[str, Any]:
+    """Without its path."""
+    return {"id": pull.id, "model": pulled.model, "commit": pulled.commit, "size_bytes": pulled.size_bytes}

@@ -34,6 +34,7 @@ from jupyter_uml.types.models import (
     SpeedPoint,
 )
 from jupyter_uml.types.profile import ModelProfile
+from jupyter_uml.types.pulls import PullProgress, PullState
 from jupyter_uml.types.requests import (
     IMAGE_MARK,
     MAX_INPUTS,
@@ -44,6 +45,7 @@ from jupyter_uml.types.requests import (
     Chunk,
     EmbedRequest,
     FinishReason,
+    Gap,
     GenerateRequest,
     Grammar,
     GrammarKind,
@@ -72,6 +74,7 @@ from jupyter_uml.types.requests import (
     Truncation,
     Usage,
 )
+from jupyter_uml.types.state import Memory, RunningAnswer, RunningState, ServerState
 
 __all__ = [
     "IMAGE_MARK",
@@ -87,6 +90,7 @@ __all__ = [
     "EffectiveSettings",
     "EmbedRequest",
     "FinishReason",
+    "Gap",
     "GenerateRequest",
     "GenerationKind",
     "GenerationLabel",
@@ -101,6 +105,7 @@ __all__ = [
     "LoraFile",
     "MeasureRequest",
     "Measured",
+    "Memory",
     "MemoryEstimate",
     "MemoryPart",
     "Message",
@@ -113,15 +118,20 @@ __all__ = [
     "Pooling",
     "Priority",
     "PromptRequest",
+    "PullProgress",
+    "PullState",
     "RankRequest",
     "ReasoningEffort",
     "RenderedPrompt",
     "Role",
     "Rows",
+    "RunningAnswer",
+    "RunningState",
     "Sample",
     "SamplingParams",
     "ScoreRequest",
     "Scores",
+    "ServerState",
     "SideRequest",
     "SideResult",
     "Speed",

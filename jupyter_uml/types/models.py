@@ -127,8 +127,8 @@ class MemoryEstimate:
     `settings`: with which it would be loaded; where `fits` is false, the least that was tried. `as_wished`: they are
     what was asked for. `needed_bytes` and `available_bytes` are of what was asked for and of what is short, RAM or GPU
     memory. `largest_context`: tokens for each sequence, with the other settings as they are; 0: none fits. `parts`: of
-    `settings`; those that are `needed` sum up to `needed_bytes` where it fits as wished. `unloads`: idle models that
-    would have to make room.
+    `settings`; those that are `needed` sum up to `needed_bytes` where it fits as wished. `wished_parts`: of what was
+    asked for, also where that does not fit. `unloads`: idle models that would have to make room.
     """
 
     model: str
@@ -141,13 +141,15 @@ class MemoryEstimate:
     largest_context: int
     parts: tuple[MemoryPart, ...] = ()
     unloads: tuple[str, ...] = ()
+    wished_parts: tuple[MemoryPart, ...] = ()
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Self:
         """The inverse of `dataclasses.asdict`; fields of a newer server are passed over."""
         known = {f.name: row[f.name] for f in fields(cls) if f.name in row}
         known["settings"] = _settings(known["settings"])
-        known["parts"] = tuple(MemoryPart(**part) for part in known.get("parts", ()))
+        for name in ("parts", "wished_parts"):
+            known[name] = tuple(MemoryPart(**part) for part in known.get(name, ()))
         known["unloads"] = tuple(known.get("unloads", ()))
         return cls(**known)
 
@@ -217,6 +219,11 @@ class Sample:
     active: int = 0  # requests that are answered
     waiting: int = 0  # requests that wait for their first token
     first_token: float | None = None  # seconds to it, the median of those that had theirs since the sample before
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Self:
+        """The inverse of `dataclasses.asdict`; fields of a newer server are passed over."""
+        return cls(**{f.name: row[f.name] for f in fields(cls) if f.name in row})
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,8 +100,18 @@ class SamplingParams:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """A place in a text of some `language`, a program's as a rule, where something is to be written. Of what stands
+    before and after it, what does not fit is left out where it is farthest."""
+
+    prefix: str
+    suffix: str = ""
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """One sequence to be generated: either `messages`, rendered by the model's chat template, or a raw `prompt`.
+    """One sequence to be generated: `messages`, rendered by the model's chat template, a raw `prompt`, or a `gap`.
 
     Messages that end with one of the assistant are gone on with: the answer is the rest of that message.
     """
@@ -117,6 +127,7 @@ class GenerateRequest:
     context_shift: bool = False  # a full context forgets its oldest half instead of ending the answer
     deterministic: bool = False  # the same request gives the same tokens, whatever else runs; slower
     suffix: str | None = None  # of a raw prompt: what shall follow the answer, for models that can fill in the middle
+    gap: Gap | None = None  # filled by the model's tokens for that, else by going on with the text before it
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice = "auto"
     tool_name: str | None = None  # the tool that must be called

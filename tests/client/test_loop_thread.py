@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -161,3 +162,21 @@ def test_a_forked_child_has_a_thread_of_its_own(stub: StubServer) -> None:
                 os._exit(status)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert client.health().status == "ok"
+
+
+def test_what_is_opened_while_a_client_closes_is_closed_too(stub: StubServer) -> None:
+    """A connection that nobody closes warns when it is collected, and warnings are errors."""
+    stub.answer("models", Reply({"models": []}))
+    client, begun = UniversalClient(stub.url), threading.Event()
+
+    async def asking() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await client.aio.models()
+
+    client.background.start(asking())
+    begun.wait()
+    client.close()
+    gc.collect()

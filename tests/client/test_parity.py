@@ -21,7 +21,7 @@ ONLY_ASYNC = {"transport", "aclose"}
 PROMISED = set(
     "chat complete stream generate embed rerank tokenize detokenize prompt load unload models model default_model "
     "estimate measure history health usage keys create_key expire_key revoke_key pull pulls cancel_pull profiles "
-    "save_profile delete_profile generations generation attach stop server".split()
+    "save_profile delete_profile generations generation attach stop watch running stop_running server".split()
 )
 
 

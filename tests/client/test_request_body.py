@@ -63,7 +63,7 @@ CHAT = GenerateRequest(
     given=frozenset({"temperature"}),
 )
 # The server counts variants, answers to one prompt, of which these clients ask for one; a label travels in a header.
-NOT_IN_THE_BODY = {"variant", "label"}
+NOT_IN_THE_BODY = {"variant", "label", "gap"}
 TEXT = GenerateRequest("0" * 24, "demo", prompt=(1, 2, 3), suffix="end", params=PARAMS, principal="me")
 
 

@@ -58,6 +58,17 @@ def has_history(monitor: HealthMonitor, model: str) -> bool:
 # --- figures ---
 
 
+async def test_the_first_sample_of_a_worker_is_not_waited_for(models: Path) -> None:
+    async with watched(models / "endless.gguf", interval=60) as (monitor, engine, _):
+        for model in ("m", "n"):
+            monitor.watch(model, engine)
+            began = time.monotonic()
+            await eventually(lambda model=model: has_history(monitor, model))
+            assert time.monotonic() - began < 1
+        await asyncio.sleep(0.05)
+        assert [len(monitor.history(model)) for model in ("m", "n")] == [1, 1]  # nobody else's
+
+
 async def test_samples_tell_what_a_worker_does(models: Path) -> None:
     async with watched(models / "endless.gguf") as (monitor, engine, _):
         task = asyncio.create_task(answer(engine, endless(tokens=1500)))

@@ -62,13 +62,15 @@ class Client:
 
 
 @asynccontextmanager
-async def dial(server: Server, headers: dict[str, str] | None = None, query: str = "") -> AsyncIterator[Client]:
+async def dial(
+    server: Server, headers: dict[str, str] | None = None, query: str = "", path: str = "ws"
+) -> AsyncIterator[Client]:
     """An open socket, by default with the token in its header.
 
     Raises:
         HTTPClientError: it was turned away.
     """
-    url = f"{server.url.replace('http', 'ws', 1)}/ws{query}"
+    url = f"{server.url.replace('http', 'ws', 1)}/{path}{query}"
     request = HTTPRequest(url, headers=server.auth if headers is None else headers, connect_timeout=SECONDS)
     client = Client(await websocket_connect(request))
     try:

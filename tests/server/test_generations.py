@@ -17,8 +17,9 @@ import pytest
 from jupyter_client.asynchronous.client import AsyncKernelClient
 
 from jupyter_uml.access import ALL_SCOPES, Principal
+from jupyter_uml.server.base import UmlHandler
 from jupyter_uml.server.gate import JUPYTER_USER
-from jupyter_uml.server.generation_routes import GenerationsHandler
+from jupyter_uml.server.owners import owners
 from tests.conftest import TLS, Server, launch, wait_until
 from tests.server.errors import assert_error
 from tests.server.keys import TestKey, new_key
@@ -262,13 +263,13 @@ async def test_a_person_with_a_name_sees_what_kernels_asked_who_are_nobody_else(
     handler = SimpleNamespace(authorizer=SimpleNamespace(is_authorized=is_authorized), current_user="ann")
     ann, kernels = Principal("user:ann", "Ann", ALL_SCOPES), JUPYTER_USER.id
     key = Principal("key_1", "jupyter", ALL_SCOPES, by_key=True)
-    for principal, owners in (
+    for principal, expected in (
         (ann, [ann.id, kernels] if may_run_code else [ann.id]),
         (JUPYTER_USER, [kernels]),
         (key, [key.id]),
     ):
         handler.principal = principal
-        assert await GenerationsHandler.owners(cast(GenerationsHandler, handler)) == owners
+        assert await owners(cast(UmlHandler, handler)) == expected
 
 
 def test_a_key_that_is_revoked_meanwhile_reads_no_more(server: Server) -> None:

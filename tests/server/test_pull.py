@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -23,6 +24,7 @@ from tests.conftest import Server, launch, wait_until
 from tests.loader.hub.hub_server import COMMIT, HubServer, begun, cut, refuse
 from tests.server.errors import assert_error
 from tests.server.keys import new_key
+from tests.server.watching import watching
 
 REPO = "some/Model-GGUF"
 CONTENT = {"Model-Q4_K_M.gguf": b"4" * 400_000, "Model-Q8_0.gguf": b"8" * 800_000, "model.safetensors": b"x"}
@@ -138,6 +140,43 @@ def test_who_does_not_wait_gets_a_row(puller: Server, hub: HubServer, repo: str)
     assert puller.get(f"pull/{pull_id}").json()["model"] == repo
     hub.release.set()
     wait_until(lambda: not puller.get("pull").json()["pulls"])
+
+
+def test_how_a_pull_ended_can_be_asked_afterwards(puller: Server, hub: HubServer, repo: str) -> None:
+    hub.add("some/Gated-too", dict(CONTENT), gated=True)
+    ended = {}
+    for name in (repo, "some/Gated-too", "some/Nothing"):
+        pull_id = puller.post("pull", {"model": name, "wait": False}).json()["id"]
+        assert puller.get(f"pull/{pull_id}").json()["error"] is None
+        wait_until(lambda: not puller.get("pull").json()["pulls"])
+        ended[name] = puller.get(f"pull/{pull_id}").json()
+    assert ended[repo]["done"]["size_bytes"] == ended[repo]["found"]["size_bytes"]
+    assert ended[repo]["done"]["model"] in [row["id"] for row in puller.get("models").json()["models"]]
+    assert ended["some/Gated-too"]["error"]["code"] == "hub_access_denied"
+    assert ended["some/Nothing"]["error"]["code"] == "repository_not_found"
+    assert ended["some/Nothing"]["done"] is None
+    assert_error(puller.get("pull/pull_0"), 404, "pull_not_found")
+
+
+def test_what_another_repository_brought_already_is_the_same_model(puller: Server, hub: HubServer, repo: str) -> None:
+    name = f"{repo}-again"
+    hub.add(name, {"Other-Q8_0.gguf": hub.repositories[repo].content["Model-Q8_0.gguf"]})
+    first = follow(puller, f"{repo}:Q8_0")[-1][1]
+    second = follow(puller, name)[-1][1]
+    assert second["model"] == first["model"] is not None
+
+
+def test_a_dry_run_says_what_would_come_and_brings_nothing(puller: Server, hub: HubServer, repo: str) -> None:
+    before = len(hub.downloads())
+    found = puller.post("pull", {"model": f"{repo}:q4_k_m", "dry_run": True}).json()
+    assert (found["model"], found["quantisation"]) == (f"{repo}:q4_k_m", "Q4_K_M")
+    assert found["why"] == "It was asked for."
+    assert len(found["offers"]) == 2
+    assert len(hub.downloads()) == before
+    assert puller.get("pull").json() == {"pulls": []}
+    assert_error(puller.post("pull", {"model": "some/Nothing", "dry_run": True}), 404, "repository_not_found")
+    other = new_key(puller, "models:admin", models=["demo"])
+    assert_error(other.request("POST", "pull", {"model": repo, "dry_run": True}), 403, "permission_denied")
 
 
 def test_a_key_knows_of_no_pulls_but_of_its_models(puller: Server, hub: HubServer, repo: str) -> None:
@@ -290,3 +329,19 @@ class TestProgressBar:
         assert described(waiting) == "  0 %  0 B of 10 B  another process is downloading it"
         assert [size(n) for n in (0, 1023, 1024, 5 << 40)] == ["0 B", "1023 B", "1.0 KiB", "5.0 TiB"]
         assert [duration(s) for s in (0, 59.6, 3599, 3661)] == ["0:00", "1:00", "59:59", "1:01:01"]
+
+
+@pytest.mark.anyio
+async def test_those_who_watch_are_told_of_pulls_that_they_may_know(puller: Server, hub: HubServer, repo: str) -> None:
+    stranger = new_key(puller, "models:read", "models:admin", models=["other/*"])
+    hub.acts.append(hub.hold(100_000))
+    async with watching(puller, "SSE") as watched, watching(puller, "WebSocket", stranger.headers) as other:
+        assert (await watched.hear() or {})["pulls"] == []
+        assert (await other.hear() or {})["pulls"] == []
+        pull_id = (await asyncio.to_thread(puller.post, "pull", {"model": repo, "wait": False})).json()["id"]
+        await watched.until(lambda now: now.state["pulls"] and now.state["pulls"][0]["progress"])
+        [row] = watched.state["pulls"]
+        assert (row["id"], row["found"]["quantisation"]) == (pull_id, "Q8_0")
+        await asyncio.to_thread(puller.request, "DELETE", f"pull/{pull_id}")
+        await watched.until(lambda now: not now.state["pulls"])
+    assert not any(message.get("pulls") for message in other.heard)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 
-from jupyter_uml.server.socket import MAX_SOCKETS_EACH
+from jupyter_uml.server.web_socket import MAX_SOCKETS_EACH
 from tests.conftest import Server, launch, wait_until
 from tests.server.keys import new_key
 from tests.server.socket_client import ENDLESS, HI, Client, dial
@@ -428,7 +428,7 @@ texts = st.text(max_size=40) | st.sampled_from(
 def test_nonsense_harms_nobody(hall: Server) -> None:
     """Frames of all kinds, then a sound client: it is answered, and the server's log tells of no fault of its own."""
 
-    @settings(max_examples=60, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=60, derandomize=True, database=None)
     @given(sent=st.lists(frames | texts, max_size=6))
     def check(sent: list[Any]) -> None:
         asyncio.run(talk(sent))

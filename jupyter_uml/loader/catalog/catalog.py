@@ -23,6 +23,7 @@ from jupyter_uml.loader.catalog.model_files import ModelFiles
 from jupyter_uml.loader.catalog.names import Names
 from jupyter_uml.loader.catalog.profiles import Profile, ProfileFolder, default_profile_dir
 from jupyter_uml.loader.catalog.stores import DemoStore, FolderStore, Store, user_stores
+from jupyter_uml.loader.news import News
 
 RESCAN_SECONDS = 1.0
 SCAN_SECONDS = 5.0  # a disk that takes longer is looked at again later; what it held before stays listed
@@ -60,6 +61,7 @@ class Catalog:
         self._models: dict[int, Sequence[ModelFiles]] = {}  # by the place of their store
         self._profiles: Mapping[str, Profile | UmlError] = {}
         self._entries: dict[str, CatalogEntry] = {}
+        self.news = News()  # the entries are others
         self._combined: object = None  # what the entries were made of
         self._scanned_at = -RESCAN_SECONDS
         self._scans: dict[int, asyncio.Future[None]] = {}  # those under way
@@ -116,10 +118,20 @@ class Catalog:
 
     async def holding(self, path: Path) -> CatalogEntry | None:
         """The model that this file is part of, under whatever name; looks at the disks first."""
+        under_way = self._scans.keys() - self._hanging
         await self._scan_in_threads()
         file = await asyncio.to_thread(found_file, path)
+        entry = self._with(file)
+        if file and under_way and entry is None:  # these may have passed the place already
+            await self._scan_in_threads()
+            entry = self._with(file)
+        return entry
+
+    def _with(self, file: FoundFile | None) -> CatalogEntry | None:
+        if file is None:
+            return None
         rows = (row for row in self._entries.values() if row.base is None)
-        return next((row for row in rows if file and any(each.identity == file.identity for each in row.files)), None)
+        return next((row for row in rows if file.identity in {each.identity for each in row.files + row.doubles}), None)
 
     async def headers(self, entry: CatalogEntry) -> list[GgufFile]:
         """The headers of a model's files, in their order.
@@ -232,6 +244,7 @@ class Catalog:
         if seen != self._combined:
             self._combined = seen
             self._entries = with_profiles(entries_of(models, self._cache, self._names), self._profiles)
+            self.news.tell()
 
     def _unread(self) -> list[FoundFile]:
         models = [model for found in self._models.values() for model in found if model.format == "gguf"]

@@ -31,6 +31,7 @@ class CatalogEntry:
     projector: Path | None = None
     projector_bytes: int = 0
     files: tuple[FoundFile, ...] = ()
+    doubles: tuple[FoundFile, ...] = ()  # the same content in other places
     format: str = "gguf"  # or which one keeps it from being loaded: safetensors, onnx, …
     facts: FileFacts | None = None
     aliases: tuple[str, ...] = ()  # other names by which it can be had
@@ -158,6 +159,7 @@ def _entry(model_id: str, group: Sequence[ModelFiles], cache: FactsCache, given:
         projector=projector.path if projector else None,
         projector_bytes=projector.size if projector else 0,
         files=model.files,
+        doubles=tuple(file for each in doubles for file in each.files),
         format=model.format,
         facts=facts,
         aliases=tuple(name for name in names if name != model_id),

@@ -17,8 +17,11 @@ from jupyter_uml.loader.hub.choice import Choice, Fits, choose
 from jupyter_uml.loader.hub.hub import Hub, Progress
 from jupyter_uml.loader.hub.listing import Listing
 from jupyter_uml.loader.hub.name import PullName
+from jupyter_uml.loader.news import News
 
 MAX_PULLS = 8  # at one time
+MAX_LOOKS = 4  # at one time; others wait
+MAX_ENDED = 16  # of which it is still known how they ended
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +48,24 @@ PullEvent = Found | Progress | Pulled
 ModelId = Callable[[Path], Awaitable[str | None]]  # the catalog's name for a file that has just come
 
 
+async def look(hub: Hub, name: PullName, fits: Fits) -> Found:
+    """
+    Raises:
+        UmlError: nothing is there, or the hub cannot be asked.
+    """
+    listing = await hub.listing(name.repo, name.revision)
+    return Found(listing, await asyncio.to_thread(choose, listing, name, fits))  # `fits` may ask for GPUs
+
+
 class Pull:
     """One of them. `found` and `progress`: the newest, None before the first."""
 
-    def __init__(self, name: PullName, hub: Hub, fits: Fits, model_id: ModelId) -> None:
+    def __init__(self, name: PullName, hub: Hub, fits: Fits, model_id: ModelId, told: News) -> None:
+        """`told`: for all pulls."""
         self.id, self.name = f"pull_{secrets.token_hex(8)}", name
         self.found: Found | None = None
         self.progress: Progress | None = None
-        self._hub, self._fits, self._model_id = hub, fits, model_id
+        self._hub, self._fits, self._model_id, self._told = hub, fits, model_id, told
         self._news = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=self.id)
         self._task.add_done_callback(self._ended)
@@ -77,7 +90,7 @@ class Pull:
                 last = self.progress
                 yield last
             if over:
-                yield self._outcome()
+                yield self.outcome()
                 return
             await news.wait()
 
@@ -86,10 +99,22 @@ class Pull:
         self._task.cancel()
         await asyncio.wait([self._task])
 
+    def outcome(self) -> Pulled:
+        """Of a pull that is over.
+
+        Raises:
+            UmlError: it failed or was cancelled.
+        """
+        if self._task.cancelled():
+            raise PullCancelled("This pull was cancelled. What had come is kept: pull again to go on.")
+        error = self._task.exception()
+        if isinstance(error, UmlError):
+            raise error.copy()
+        return self._task.result()
+
     async def _run(self) -> Pulled:
-        listing = await self._hub.listing(self.name.repo, self.name.revision)
-        choice = await asyncio.to_thread(choose, listing, self.name, self._fits)  # `fits` may ask for GPUs
-        self.found = Found(listing, choice)
+        self.found = await look(self._hub, self.name, self._fits)
+        listing, choice = self.found.listing, self.found.choice
         self._tell()
         async with aclosing(self._hub.fetch(listing, choice.files, self.name.revision)) as items:
             async for item in items:
@@ -102,6 +127,7 @@ class Pull:
     def _tell(self) -> None:
         news, self._news = self._news, asyncio.Event()
         news.set()
+        self._told.tell()
 
     def _ended(self, task: asyncio.Task[Pulled]) -> None:
         self._tell()
@@ -113,22 +139,16 @@ class Pull:
         else:
             log.info("pulled %s", self.name)
 
-    def _outcome(self) -> Pulled:
-        if self._task.cancelled():
-            raise PullCancelled("This pull was cancelled. What had come is kept: pull again to go on.")
-        error = self._task.exception()
-        if isinstance(error, UmlError):
-            raise error.copy()
-        return self._task.result()
-
 
 class Pulls:
     """All that run in this process. Those of other processes are waited for, file by file (`download.py`)."""
 
     def __init__(self, hub: Hub, fits: Fits = lambda size_bytes: True, model_id: ModelId | None = None) -> None:
         self.hub = hub
+        self.news = News()
         self._fits, self._model_id = fits, model_id or _unlisted
         self._pulls: dict[str, Pull] = {}
+        self._looking = asyncio.Semaphore(MAX_LOOKS)
 
     def running(self) -> list[Pull]:
         return [pull for pull in self._pulls.values() if not pull.is_over]
@@ -139,15 +159,26 @@ class Pulls:
         Raises:
             Overloaded: there are too many.
         """
-        self._pulls = {pull.id: pull for pull in self.running()}
-        for pull in self._pulls.values():
+        running = self.running()
+        for pull in running:
             if pull.name == name:
                 return pull
-        if len(self._pulls) >= MAX_PULLS:
+        if len(running) >= MAX_PULLS:
             raise Overloaded(f"{MAX_PULLS} pulls are running. Wait for one of them, or cancel it.", retry_after=30)
-        pull = Pull(name, self.hub, self._fits, self._model_id)
-        self._pulls[pull.id] = pull
+        pull = Pull(name, self.hub, self._fits, self._model_id, self.news)
+        ended = [pull for pull in self._pulls.values() if pull.is_over][-MAX_ENDED:]
+        self._pulls = {pull.id: pull for pull in (*ended, *running, pull)}
+        self.news.tell()
         return pull
+
+    async def look(self, name: PullName) -> Found:
+        """What `start` would bring.
+
+        Raises:
+            UmlError: nothing, or the hub cannot be asked.
+        """
+        async with self._looking:
+            return await look(self.hub, name, self._fits)
 
     def get(self, pull_id: str) -> Pull:
         """
@@ -157,6 +188,16 @@ class Pulls:
         pull = self._pulls.get(pull_id)
         if pull is None or pull.is_over:
             raise PullNotFound("No such pull is running. `GET pull` lists those that do.")
+        return pull
+
+    def known(self, pull_id: str) -> Pull:
+        """One that runs, or has ended lately.
+
+        Raises:
+            PullNotFound: there is none.
+        """
+        if (pull := self._pulls.get(pull_id)) is None:
+            raise PullNotFound("No such pull is known. `GET pull` lists those that run.")
         return pull
 
     async def cancel(self, pull_id: str) -> Pull:

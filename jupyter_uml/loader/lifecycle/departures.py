@@ -10,6 +10,7 @@ from jupyter_uml.errors import GenerationAborted
 from jupyter_uml.loader.health import HealthMonitor
 from jupyter_uml.loader.lifecycle.instance import Instance
 from jupyter_uml.loader.lifecycle.managed import Managed
+from jupyter_uml.loader.news import News
 
 DRAIN_SECONDS = 30.0
 
@@ -19,8 +20,8 @@ log = logging.getLogger(__name__)
 class Departures:
     """`changed` is called when a worker has gone."""
 
-    def __init__(self, monitor: HealthMonitor, changed: Callable[[], None]) -> None:
-        self._monitor, self._changed = monitor, changed
+    def __init__(self, monitor: HealthMonitor, changed: Callable[[], None], news: News) -> None:
+        self._monitor, self._changed, self._news = monitor, changed, news
 
     async def end_all(self, managed: Managed, reason: GenerationAborted | None) -> None:
         """Call off the load and end the workers; answers under way end with a `reason` now, else when they take too
@@ -54,6 +55,7 @@ class Departures:
     def let_go(self, managed: Managed, *, draining: bool) -> asyncio.Task[None]:
         """The worker takes no new requests; the task ends when it is gone. `draining`: see `Leaving`."""
         assert managed.current is not None
+        self._news.tell()
         return managed.let_go(self._end(managed, managed.current, draining), draining=draining)
 
     async def _end(self, managed: Managed, instance: Instance, draining: bool) -> None:

@@ -16,6 +16,7 @@ from jupyter_uml.loader.lifecycle.departures import Departures
 from jupyter_uml.loader.lifecycle.instance import Instance
 from jupyter_uml.loader.lifecycle.line import Line
 from jupyter_uml.loader.lifecycle.managed import Load, Managed
+from jupyter_uml.loader.news import News
 from jupyter_uml.types import LoadSettings
 
 log = logging.getLogger(__name__)
@@ -31,10 +32,11 @@ class Launcher:
         monitor: HealthMonitor,
         queue_seconds: float,
         changed: Callable[[], None],
+        news: News,
     ) -> None:
         """`queue_seconds`: for which a load waits for memory."""
         self._line, self._departures, self._monitor = line, departures, monitor
-        self._queue_seconds, self._changed = queue_seconds, changed
+        self._queue_seconds, self._changed, self._news = queue_seconds, changed, news
         self.closed = False
 
     def begin(self, managed: Managed, wishes: LoadSettings, *, delay: float = 0.0, restart: bool = False) -> Load:
@@ -44,6 +46,7 @@ class Launcher:
         load.task = asyncio.create_task(self._load(managed, load), name=f"load {managed.entry.id}")
         # Before any waiter's callback, and also when the task is cancelled before it begins.
         load.task.add_done_callback(lambda task: self._ended(managed, load, task))
+        self._news.tell()
         return load
 
     def check_known_failure(self, managed: Managed) -> None:
@@ -107,6 +110,7 @@ class Launcher:
 
         def on_progress(fraction: float) -> None:
             load.progress = fraction
+            self._news.tell()
 
         def on_death(log_tail: str) -> None:
             self._on_death(managed, instance, log_tail)

@@ -13,6 +13,7 @@ from jupyter_uml.loader.lifecycle.room import Room, find_room
 from jupyter_uml.loader.lifecycle.roster import Roster
 from jupyter_uml.loader.memory.ledger import Promise
 from jupyter_uml.loader.memory.planner import Plan, Planner
+from jupyter_uml.loader.news import News
 
 LONGEST = 64  # loads that wait
 PATIENCE = 2.0  # seconds for which a model in use goes on taking requests while another one waits for its room
@@ -25,8 +26,10 @@ class Line:
     `evict` ends the worker of an idle model; `changed` is to be called whenever one becomes idle, ends or is let go.
     """
 
-    def __init__(self, planner: Planner, models: Roster, evict: Callable[[Managed], Awaitable[None]]) -> None:
-        self._planner, self._models, self._evict = planner, models, evict
+    def __init__(
+        self, planner: Planner, models: Roster, evict: Callable[[Managed], Awaitable[None]], news: News
+    ) -> None:
+        self._planner, self._models, self._evict, self._news = planner, models, evict, news
         self._turn = asyncio.Lock()  # asyncio's locks are fair
         self._length = 0
         self._changed = asyncio.Event()
@@ -51,11 +54,13 @@ class Line:
             # What can never be is told before it waits, and the others wait for no slow file.
             load.plan = await self._planner.plan(managed.entry, load.wishes)
             load.queued = self._turn.locked()
+            self._news.tell()
             async with self._in_turn(deadline):
                 return await self._make(managed, load, deadline)
         finally:
             self._length -= 1
             load.queued = False
+            self._news.tell()
 
     @asynccontextmanager
     async def _in_turn(self, deadline: float) -> AsyncGenerator[None, None]:
@@ -92,6 +97,7 @@ class Line:
                         await self._clear(managed, room)
                         continue
                 load.queued = True
+                self._news.tell()
                 self._ask_to_yield(room, began, yielding)
                 if time.monotonic() >= deadline:
                     raise self._late(room)

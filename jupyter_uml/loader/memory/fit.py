@@ -30,7 +30,8 @@ class Fit:
 
     `as_wished`: they are what was asked for. `needed`, `available`: bytes of what is short, RAM or GPU memory, for what
     was asked for; where nothing fits, for the least that was tried. `largest_context`: tokens for each sequence, with
-    the other settings as they are. `cache_bytes`: for computed prompts, of what is left; nothing gives way for them.
+    the other settings as they are. `wished`: what that which was asked for takes, whether it fits or not.
+    `cache_bytes`: for computed prompts, of what is left; nothing gives way for them.
     """
 
     verdict: str
@@ -41,6 +42,7 @@ class Fit:
     needed: int
     available: int
     largest_context: int
+    wished: Estimate
     cache_bytes: int = 0
 
 
@@ -66,13 +68,14 @@ def fit(
     choices = [_layered(choice, wishes, shape, machine, measure) for choice in _choices(wanted, wishes)]
     chosen = _first_that_fits(choices, shape, room, measure)
     result = chosen or replace(choices[-1], n_ctx=min(SMALLEST_CONTEXT, wanted.n_ctx))
-    short = room.shortage(measure(choices[0] if chosen else result))
+    wished = measure(choices[0])
+    short = room.shortage(wished if chosen else measure(result))
     largest = _largest(result, shape, room, measure) if chosen else 0
     verdict = _verdict(chosen, choices[0], *short)
     as_wished = chosen == choices[0] and result.n_ctx >= (wishes.n_ctx or 0)
     taken = measure(result)
     cache = min(companions.cache_bytes, max(0, room.ram - taken.ram)) if chosen else 0
-    return Fit(verdict, chosen is not None, as_wished, result, taken.with_cache(cache), *short, largest, cache)
+    return Fit(verdict, chosen is not None, as_wished, result, taken.with_cache(cache), *short, largest, wished, cache)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Protocol
@@ -14,6 +14,7 @@ from jupyter_uml.loader.catalog.catalog import Catalog, CatalogEntry
 from jupyter_uml.loader.memory.claims import false_claim
 from jupyter_uml.loader.memory.companions import Finder, ModelSet
 from jupyter_uml.loader.memory.compute import SMALLEST_BATCH, batch_tokens
+from jupyter_uml.loader.memory.estimate import Estimate
 from jupyter_uml.loader.memory.fit import Fit, default_threads, fit
 from jupyter_uml.loader.memory.gpus import find_gpus
 from jupyter_uml.loader.memory.ledger import GpuReading, Ledger, Need, Promise
@@ -130,13 +131,7 @@ class Planner:
 
     def estimate(self, plan: Plan) -> MemoryEstimate:
         """The plan as it is told to people, without saying who would have to make room."""
-        found, estimate = plan.fit, plan.fit.estimate
-        parts = [
-            MemoryPart(part.name, part.ram + part.later - part.idle, part.gpu, needed=part.name != "cache")
-            for part in estimate.parts
-        ]
-        if estimate.correction:
-            parts.append(MemoryPart("learned", estimate.correction))
+        found = plan.fit
         return MemoryEstimate(
             model=plan.entry.id,
             verdict=found.verdict,
@@ -146,7 +141,8 @@ class Planner:
             needed_bytes=found.needed,
             available_bytes=found.available,
             largest_context=found.largest_context,
-            parts=tuple(parts),
+            parts=tuple(_told(found.estimate)),
+            wished_parts=tuple(_told(found.wished)),
         )
 
     async def learn(self, plan: Plan, pid: int, *, filled: bool) -> None:
@@ -233,6 +229,13 @@ def _usual_batch(shape: ModelShape, settings: EffectiveSettings) -> int:
 def _least_batch(wishes: LoadSettings) -> int:
     """Tokens: one of every sequence has to have room."""
     return max(SMALLEST_BATCH, wishes.n_parallel or 1)
+
+
+def _told(estimate: Estimate) -> Iterator[MemoryPart]:
+    for part in estimate.parts:
+        yield MemoryPart(part.name, part.ram + part.later - part.idle, part.gpu, needed=part.name != "cache")
+    if estimate.correction:
+        yield MemoryPart("learned", estimate.correction)
 
 
 def _file(entry: CatalogEntry) -> str:

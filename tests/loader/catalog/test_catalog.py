@@ -19,7 +19,7 @@ from jupyter_uml.loader.catalog.catalog import Catalog
 from jupyter_uml.loader.catalog.facts_cache import FactsCache
 from jupyter_uml.loader.catalog.folder_tree import FolderTree
 from jupyter_uml.loader.catalog.model_files import ModelFiles
-from jupyter_uml.loader.catalog.stores import HuggingFaceStore
+from jupyter_uml.loader.catalog.stores import FolderStore, HuggingFaceStore
 from tests.loader.cases import eventually
 from tests.loader.catalog.store_trees import adapter, gguf, hugging_face, model_of_width, projector, put
 
@@ -314,6 +314,52 @@ async def test_the_model_of_a_file_that_has_just_come_is_told(tmp_path: Path) ->
         assert entry.id == "m"
     assert await catalog.holding(tmp_path / "none.gguf") is None
     assert len(await catalog.headers(catalog.get("m"))) == 2
+
+
+@pytest.mark.anyio
+async def test_a_file_that_is_known_from_elsewhere_belongs_to_the_model_that_has_it_already(tmp_path: Path) -> None:
+    hub = tmp_path / "hub"
+    first = hugging_face(hub, "me/first", {"first-Q8_0.gguf": gguf()})
+    catalog = Catalog(demo=False, stores=[HuggingFaceStore(hub)])
+    known = await catalog.holding(first / "first-Q8_0.gguf")
+    second = hugging_face(hub, "you/second", {"second-Q8_0.gguf": gguf()})  # the same bytes under another name
+    for path in (second / "second-Q8_0.gguf", first / "first-Q8_0.gguf"):
+        entry = await catalog.holding(path)
+        assert known is not None
+        assert entry is not None
+        assert entry.id == known.id
+        assert catalog.get("second-Q8_0").id == known.id  # as it would be called if it were alone
+
+
+class Slow(FolderStore):
+    """A folder that takes a while, once it has been looked at."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.looked, self.go_on = threading.Event(), threading.Event()
+
+    def scan(self, cache: FactsCache) -> Sequence[ModelFiles]:
+        found = super().scan(cache)
+        self.looked.set()
+        self.go_on.wait(20)
+        return found
+
+
+@pytest.mark.anyio
+async def test_a_file_that_a_look_has_just_missed_is_told(tmp_path: Path) -> None:
+    store = Slow(tmp_path)
+    catalog = Catalog(demo=False, stores=[store])
+    looking = asyncio.create_task(catalog.refresh())
+    await asyncio.to_thread(store.looked.wait)
+    put(tmp_path / "new.gguf", gguf())
+    asking = asyncio.create_task(catalog.holding(tmp_path / "new.gguf"))
+    await asyncio.sleep(0)  # it waits for the look that is under way
+    store.go_on.set()
+    entry = await asking
+    await looking
+    await catalog.close()
+    assert entry is not None
+    assert entry.id == "new"
 
 
 def test_a_file_that_comes_within_the_tick_of_a_look_is_found(tmp_path: Path) -> None:

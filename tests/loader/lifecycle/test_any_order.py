@@ -425,7 +425,6 @@ def test_whatever_is_done_in_whatever_order(trio: Path, limits: dict[int, int]) 
     profile = settings(
         max_examples=EXAMPLES,
         stateful_step_count=STEPS,
-        deadline=None,
         derandomize=not LONG_RUN,
         phases=tuple(Phase) if LONG_RUN else (Phase.explicit, Phase.reuse, Phase.generate),
         suppress_health_check=list(HealthCheck),

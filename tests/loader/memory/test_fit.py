@@ -51,6 +51,14 @@ def test_where_there_is_room_everything_is_as_wished(gguf: GgufFile) -> None:
     assert 4096 < result.largest_context <= N_CTX
 
 
+def test_what_was_asked_for_is_told_also_where_less_is_loaded(gguf: GgufFile) -> None:
+    assert fitted(gguf, 48).wished == fitted(gguf, 48).estimate
+    less = fitted(gguf, 6)
+    assert (less.fits, less.as_wished) == (True, False)
+    assert less.estimate.ram < less.available < less.needed == less.wished.ram == fitted(gguf, 48).needed
+    assert less.wished.part("kv_cache") == 4 * less.estimate.part("kv_cache")
+
+
 @pytest.mark.parametrize(
     ("ram", "wishes", "begins"),
     [

@@ -272,6 +272,7 @@ async def test_the_parts_of_a_forecast_are_its_whole(desk: Desk) -> None:
     assert told.settings == plan.fit.settings
     assert sum(part.ram for part in told.parts) == told.needed_bytes < told.available_bytes
     assert {"weights", "kv_cache", "compute", "process"} <= {part.name for part in told.parts}
+    assert told.wished_parts == told.parts
     assert told.largest_context >= told.settings.n_ctx
 
 

@@ -11,6 +11,7 @@ import pytest
 from jupyter_uml.errors import Overloaded
 from jupyter_uml.protocol.sockets.asyncapi import document, message_type
 from jupyter_uml.protocol.sockets.messages import CLIENT_MESSAGES, SERVER_MESSAGES, ClientMessage, Failed
+from jupyter_uml.protocol.sockets.state import State
 
 DOCUMENT = document()
 SCHEMAS = DOCUMENT["components"]["schemas"]
@@ -52,11 +53,11 @@ def test_every_schema_is_one(name: str) -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMAS[name])
 
 
-@pytest.mark.parametrize("model", [*CLIENT_MESSAGES, *SERVER_MESSAGES], ids=message_type)
+@pytest.mark.parametrize("model", [*CLIENT_MESSAGES, *SERVER_MESSAGES, State], ids=message_type)
 def test_every_example_is_such_a_message(model: Any) -> None:
     message = DOCUMENT["components"]["messages"][message_type(model)]
     for example in message["examples"]:
-        assert example["payload"]["type"] == message["name"]
+        assert example["payload"].get("type", "state") == message["name"]
         validator(model.__name__).validate(example["payload"])
         model.model_validate(example["payload"])
 
@@ -67,6 +68,7 @@ def test_each_side_says_what_it_may() -> None:
 
     assert said("fromClient") == {"auth", "start", "cancel", "ping"}
     assert said("toClient") == {"ready", "started", "delta", "done", "error", "pong"}
+    assert (said("fromWatcher"), said("toWatcher")) == ({"auth"}, {"state", "error"})
     assert DOCUMENT["operations"]["fromClient"]["action"] == "receive"
     assert set(ClientMessage.model_json_schema()["discriminator"]["mapping"]) == said("fromClient")
 

@@ -292,7 +292,7 @@ messages = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200, derandomize=True, database=None)
 @given(sent=st.lists(messages.map(json.dumps) | st.text(max_size=20), max_size=8))
 def test_whatever_is_sent_is_answered_in_the_one_form(sent: list[str]) -> None:
     async def talk() -> None:
