@@ -216,6 +216,13 @@ class ModelBusy(UmlError):
     kind = "conflict_error"
 
 
+class NoModelLoaded(UmlError):
+    """None was named, and none that could be meant is loaded."""
+
+    code = "no_model_loaded"
+    kind = "conflict_error"
+
+
 # --- the hub, from which models are pulled ----------------------------------------------------
 
 
@@ -298,6 +305,12 @@ class GenerationAborted(UmlError):
     """The generation was ended from outside: the model was unloaded by force, or the server is stopping."""
 
     code = "generation_aborted"
+
+
+class GenerationStopped(UmlError):
+    """Somebody stopped the answer. To ask again is for people to decide, not for programs."""
+
+    code = "generation_stopped"
 
 
 class EngineError(UmlError):

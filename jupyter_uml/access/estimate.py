@@ -43,6 +43,8 @@ def prompt_text(request: GenerateRequest | SideRequest[Any]) -> str:
     """For records, where prompts are kept."""
     match request:
         case GenerateRequest():
+            if request.gap is not None:
+                return request.gap.prefix
             if request.prompt is not None:
                 return _shown(request.prompt)
             return "\n".join(f"{message.role}: {message.content}" for message in request.messages)
@@ -58,6 +60,7 @@ def prompt_text(request: GenerateRequest | SideRequest[Any]) -> str:
 
 def _of_prompt(request: GenerateRequest) -> int:
     tokens = _of_text(request.prompt or "") + _of_text(request.suffix or "")
+    tokens += _of_texts((request.gap.prefix, request.gap.suffix)) if request.gap else 0
     tokens += sum(_of_texts((tool.name, tool.description, tool.parameters)) for tool in request.tools)
     for message in request.messages:
         calls = (text for call in message.tool_calls for text in (call.name, call.arguments))

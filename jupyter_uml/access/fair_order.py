@@ -61,9 +61,11 @@ class FairOrder:
         self._append(ticket)
         return leaving
 
-    def take(self) -> Ticket | None:
-        """Who is next, and out of the line with this; None: nobody waits."""
+    def take(self, *, batch: bool = True) -> Ticket | None:
+        """Who is next, and out of the line with this; None: nobody waits. Without `batch`: nobody but of these."""
         while self._heap:
+            if not batch and self._heap[0][0] == _RANK["batch"]:
+                return None
             rank, start, _, flow = heapq.heappop(self._heap)
             tickets = self._flows[flow]
             if not tickets:  # they gave up

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -17,10 +17,12 @@ _REMEMBERED = 64  # ends of requests, from which the drain rate is taken
 
 
 class FairQueue:
-    """The queue of one model. For one event loop."""
+    """The queue of one model. For one event loop. `max_running` are let in, and among these interactive requests do not
+    count batch ones, which the engine makes give way to them."""
 
     def __init__(self, max_running: int, max_waiting: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.max_running, self.running = max_running, 0
+        self.max_running = max_running
+        self._running: Counter[Priority] = Counter()
         self._clock = clock
         self._order = FairOrder(max_waiting)
         self._turns: dict[Ticket, asyncio.Future[None]] = {}
@@ -29,6 +31,10 @@ class FairQueue:
     @property
     def waiting(self) -> int:
         return len(self._order)
+
+    @property
+    def running(self) -> int:
+        return self._running.total()
 
     def resize(self, max_running: int) -> None:
         """More may run from now on, or fewer once enough have ended."""
@@ -52,8 +58,8 @@ class FairQueue:
         finally:
             slot.end()
 
-    def _leave(self) -> None:
-        self.running -= 1
+    def _leave(self, ticket: Ticket) -> None:
+        self._running[ticket.priority] -= 1
         self._ends.append(self._clock())
         self._let_in()
 
@@ -65,7 +71,7 @@ class FairQueue:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self.running -= 1  # it was let in and told to stop in the same moment
+                self._running[ticket.priority] -= 1  # it was let in and told to stop in the same moment
                 self._let_in()
             raise
         finally:
@@ -84,11 +90,16 @@ class FairQueue:
             turn.set_exception(self._overloaded())
 
     def _let_in(self) -> None:
-        while self.running < self.max_running and (ticket := self._order.take()):
+        while (ticket := self._next()) is not None:
             turn = self._turns.pop(ticket)
             if not turn.done():
-                self.running += 1
+                self._running[ticket.priority] += 1
                 turn.set_result(None)
+
+    def _next(self) -> Ticket | None:
+        if self._running["interactive"] >= self.max_running:
+            return None
+        return self._order.take(batch=self.running < self.max_running)
 
     def _overloaded(self) -> Overloaded:
         return Overloaded("Too many requests wait for this model.", retry_after=self._time_to_drain())
@@ -104,7 +115,7 @@ class FairQueue:
 class Slot:
     """A turn."""
 
-    def __init__(self, order: FairOrder, ticket: Ticket, leave: Callable[[], None]) -> None:
+    def __init__(self, order: FairOrder, ticket: Ticket, leave: Callable[[Ticket], None]) -> None:
         self._order, self._ticket, self._leave = order, ticket, leave
         self._ended = False
 
@@ -112,7 +123,7 @@ class Slot:
         """The next one may come, though the block goes on. A second call does nothing."""
         if not self._ended:
             self._ended = True
-            self._leave()
+            self._leave(self._ticket)
 
     def settle(self, cost: float) -> None:
         """What it really took: its principal's next turn comes the later or the sooner."""

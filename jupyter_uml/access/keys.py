@@ -66,15 +66,23 @@ class KeyRing:
 
         What is looked up is a hash of the secret: how long that takes tells nothing about any key.
         """
+        if (key := self._active(secret)) is None:
+            return None
+        self._used[key.id] = self._calendar.now()
+        return key.principal
+
+    def is_active(self, secret: str) -> bool:
+        """Whether it would be found. That is no use of it."""
+        return self._active(secret) is not None
+
+    def _active(self, secret: str) -> Key | None:
         if len(secret) > LONGEST_SECRET or not secret.startswith(KEY_PREFIX):
             return None
         hashed = digest(secret)
         key = self._keys.get(hashed) or self._ephemeral.get(hashed)
-        now = self._calendar.now()
-        if key is None or key.id in self._revoked or key.state(now) != "active":
+        if key is None or key.id in self._revoked or key.state(self._calendar.now()) != "active":
             return None
-        self._used[key.id] = now
-        return key.principal
+        return key
 
     # --- administration ---
 

@@ -13,6 +13,7 @@ from hashlib import sha256
 from jupyter_uml.engine.chat import MARK, ChatTemplate, Rendered, guard, guard_tools
 from jupyter_uml.engine.expectation import Expectation, Expectations, offered
 from jupyter_uml.engine.formats.detect import chat_format
+from jupyter_uml.engine.gap import GapPrompts
 from jupyter_uml.engine.guard import guard_options
 from jupyter_uml.engine.image_rows import ImagePlaces, Piece, place
 from jupyter_uml.engine.model import Model
@@ -20,7 +21,7 @@ from jupyter_uml.engine.shared_beginnings import SharedBeginnings
 from jupyter_uml.engine.shortening import Shortening, Turns, length_of, scaled, size_of, without_middle
 from jupyter_uml.engine.sight import Sight
 from jupyter_uml.errors import ContextLengthExceeded, InvalidRequest, UmlError
-from jupyter_uml.types import GenerateRequest, Grammar, Message, ModelInfo
+from jupyter_uml.types import Gap, GenerateRequest, Grammar, Message, ModelInfo
 
 PLAUSIBLE_TOKEN_BYTES = 16  # a text with more bytes for each token of the context is looked at more closely
 _TRIED = {"middle": "Even with messages shortened: ", "oldest_messages": "Even without the oldest messages: "}
@@ -47,6 +48,7 @@ class PromptBuilder:
         takes = self._template.takes if self._template else lambda _: False
         self._expectations = Expectations(model, chat_format(model.tools_template or model.chat_template), takes)
         self.spell = self._expectations.spell
+        self._gaps = GapPrompts(model, self._most)
         self._texts = SharedBeginnings(
             lambda text, begins: model.tokenize(text, add_special=begins, parse_special=True)
         )
@@ -96,8 +98,12 @@ class PromptBuilder:
             raise UmlError.from_dict(error.to_dict() | {"message": _TRIED[request.truncate] + error.message}) from error
 
     def _built(self, request: GenerateRequest) -> Prompt:
-        param = "messages" if request.prompt is None else "prompt"
-        prompt = self._from_messages(request) if request.prompt is None else self._raw(request, request.prompt)
+        if request.gap is not None:
+            param, prompt = "prefix", self._with_gap(request, request.gap)
+        elif request.prompt is not None:
+            param, prompt = "prompt", self._raw(request, request.prompt)
+        else:
+            param, prompt = "messages", self._from_messages(request)
         if not prompt.tokens:
             raise InvalidRequest("The prompt is empty.", param=param)
         if prompt.images.end == len(prompt.tokens):
@@ -161,6 +167,13 @@ class PromptBuilder:
         if any(not 0 <= token < self._model.n_vocab for token in prompt):
             raise InvalidRequest(f"A token is outside the vocabulary of {self._model.n_vocab}.", param="prompt")
         return list(prompt)
+
+    def _with_gap(self, request: GenerateRequest, gap: Gap) -> Prompt:
+        def render(messages: Sequence[Message]) -> list[int]:
+            return place(self._pieces(self._render(messages, request).text, (), request.principal))[0]
+
+        room = min(self._budget(request), self._n_ctx - 1)
+        return Prompt(*self._gaps.build(gap, room, render if self._template else None))
 
     # --- messages ---
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from jupyter_uml.protocol.anthropic.endpoint import CountTokens, Messages
 from jupyter_uml.protocol.endpoint import Endpoint
+from jupyter_uml.protocol.native.inline_completion import InlineCompletion
 from jupyter_uml.protocol.native.rerank import Rerank, RerankV2
 from jupyter_uml.protocol.native.tokenize import ApplyTemplate, Detokenize, Tokenize
 from jupyter_uml.protocol.openai.chat import ChatCompletions
@@ -23,6 +24,7 @@ ENDPOINTS: tuple[Endpoint[Any], ...] = (
     Tokenize(),
     Detokenize(),
     ApplyTemplate(),
+    InlineCompletion(),
     RESPONSES,
     InputTokens(),
     Messages(),

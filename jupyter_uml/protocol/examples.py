@@ -55,6 +55,15 @@ EXAMPLES: dict[str, dict[str, Body]] = {
     "tokenize": {"A text": {"model": "demo", "content": "Hello there!", "with_pieces": True}},
     "detokenize": {"Some tokens": {"model": "demo", "tokens": [300, 301, 302]}},
     "apply-template": {"A question": {"model": "demo", "messages": _HELLO}},
+    "inline_completion": {
+        "The middle of a function": {
+            "model": "demo",
+            "prefix": "def area(radius):\n    return ",
+            "suffix": "\n\nprint(area(2))\n",
+            "language": "python",
+        },
+        "Streamed": {"model": "demo", "prefix": "# How to load a model\n%uml ", "stream": True},
+    },
     "load_model": {
         "The demo model": {"model": "demo"},
         "Do not wait": {"model": "demo", "wait": False},

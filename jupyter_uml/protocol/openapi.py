@@ -123,11 +123,11 @@ def _group(path: str) -> str:
             return "OpenAI"
         case ["models" | "load_model" | "unload_model" | "profiles" | "pull", *_]:
             return "Models"
-        case ["generations", *_]:
+        case ["generations" | "running", *_]:
             return "Generations"
         case ["keys" | "usage", *_]:
             return "Keys"
-        case ["tokenize" | "detokenize" | "apply-template"]:
+        case ["tokenize" | "detokenize" | "apply-template" | "inline_completion"]:
             return "Texts"
     return "Server"
 

@@ -15,6 +15,7 @@ from jupyter_uml.server.cors import same_origin
 from jupyter_uml.server.gate import JUPYTER_USER, Gate
 
 READING = ("GET", "HEAD", "OPTIONS")
+_BAD_KEY = "This API key is not valid."
 _BETWEEN = re.compile(r"[\s,]+")  # headers that came twice are joined by commas
 _ANONYMOUS = re.compile(r"[0-9a-f]{32}")  # the names that Jupyter makes up, a new one for each sign-in
 
@@ -74,8 +75,17 @@ class CredentialHandler(JupyterHandler):
         proper = not self._key_in_url and len(words) == 2 and words[0].lower() in ("bearer", "token")
         principal = self.gate.find(words[1]) if proper and self._shown_keys == {words[1]} else None
         if principal is None:
-            raise AuthenticationFailed("This API key is not valid.")
+            raise AuthenticationFailed(_BAD_KEY)
         return principal
+
+    def check_key(self) -> None:
+        """Of one that has come with this request, now.
+
+        Raises:
+            AuthenticationFailed: it has expired, or been revoked.
+        """
+        if not any(map(self.gate.keys.is_active, self._shown_keys)):
+            raise AuthenticationFailed(_BAD_KEY)
 
     def _read_api_key(self) -> bool:
         """Whether the credential is in the header X-Api-Key, where Anthropic's clients put it."""

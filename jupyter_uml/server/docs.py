@@ -19,7 +19,7 @@ from jupyter_uml.protocol.sockets.asyncapi import document
 from jupyter_uml.protocol.sockets.session import MAX_GENERATIONS
 from jupyter_uml.server.base import UmlHandler
 from jupyter_uml.server.faults import MAX_BODY
-from jupyter_uml.server.socket import GREETING_SECONDS, PING_SECONDS
+from jupyter_uml.server.web_socket import GREETING_SECONDS, PING_SECONDS
 
 PAGES = Path(__file__).parent / "pages"
 BUILT = PAGES / "swagger"  # by `npm run docs`; git does not have it, packages do
@@ -93,6 +93,7 @@ class SocketDocsHandler(PageHandler):
         self.write_page(
             "socket.html",
             address=f"{scheme}://{self.request.host}{self.root}/ws",
+            events=f"{scheme}://{self.request.host}{self.root}/events",
             sections=sections,
             words=_words,
             endpoints=[endpoint.path for endpoint in ENDPOINTS],

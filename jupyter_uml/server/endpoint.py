@@ -12,7 +12,15 @@ from jupyter_uml.server.base import UmlHandler
 from jupyter_uml.server.doorway import Doorway
 from jupyter_uml.server.faults import unexpected
 from jupyter_uml.server.image_fetcher import ImageFetcher
-from jupyter_uml.server.kept import GENERATION_HEADER, EndpointWork, generation_id, label_of, recorded, tell
+from jupyter_uml.server.kept import (
+    GENERATION_HEADER,
+    LABEL_HEADER,
+    EndpointWork,
+    generation_id,
+    label_of,
+    recorded,
+    tell,
+)
 from jupyter_uml.server.passage import Passage
 from jupyter_uml.server.stream import ClientGoneError, EventStream
 
@@ -41,7 +49,8 @@ class EndpointHandler(UmlHandler):
 
     async def _answer(self) -> None:
         """What is recorded is on the disk before whoever asked knows that the answer is over."""
-        async with self.gate.enter(self.principal, self.request_id, self.route) as passage:
+        label = label_of(self.request.headers) if LABEL_HEADER in self.request.headers else None
+        async with self.gate.enter(self.principal, self.request_id, self.route, label) as passage:
             body = self.parse(self.endpoint.body)
             await passage.admit(body.model)
             images = await self.fetcher.fetch_for(body)

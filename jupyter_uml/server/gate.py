@@ -36,13 +36,15 @@ from jupyter_uml.access import (
 )
 from jupyter_uml.access.files import AUDIT_FILE, DATABASE_FILE
 from jupyter_uml.errors import ModelNotFound, PermissionDenied, UmlError
+from jupyter_uml.live import Running
+from jupyter_uml.live.view import may_know
 from jupyter_uml.loader.catalog.entry import resolve
 from jupyter_uml.server.cors import Cors
 from jupyter_uml.server.passage import Passage
 from jupyter_uml.server.refusals import Refusals
 from jupyter_uml.server.uploads import Uploads
 from jupyter_uml.service import Service
-from jupyter_uml.types import ModelStatus
+from jupyter_uml.types import GenerationLabel, ModelStatus
 
 # Who has Jupyter's token, the browser and the kernels of one server are one person: they share what is computed.
 JUPYTER_USER = Principal("jupyter", "jupyter", ALL_SCOPES)
@@ -98,6 +100,7 @@ class Gate:
         self.usage = Usage(self.database, retention=retention, on_full_disk=settings.on_full_disk)
         self.audit = AuditLog(folder / AUDIT_FILE, on_full_disk=settings.on_full_disk)
         self.refusals, self.uploads = Refusals(self.note), Uploads()
+        self.running = Running()
         self.requests: Counter[tuple[str, int]] = Counter()  # by route and status
         self._kernel_key_id = ""
         self._inside, self._empty = 0, asyncio.Event()  # requests
@@ -141,13 +144,13 @@ class Gate:
             status = loader.status(name)
         except ModelNotFound as error:
             raise ModelNotFound(name, [row.id for row in self.visible(principal, loader.statuses())]) from error
-        if not _may_use(principal, status):
+        if not may_know(principal, status):
             raise PermissionDenied("This key may not use this model.", param="model")
         return status.id
 
     def visible(self, principal: Principal, models: Iterable[S]) -> list[S]:
         """Those of the models that may be known."""
-        return [status for status in models if _may_use(principal, status)]
+        return [status for status in models if may_know(principal, status)]
 
     # --- how much ---
 
@@ -158,9 +161,14 @@ class Gate:
     # --- what is remembered ---
 
     @asynccontextmanager
-    async def enter(self, principal: Principal, request_id: str, route: str) -> AsyncIterator[Passage]:
-        """A request for a model, which leaves one record, however it ends; it is on the disk when the block is over."""
-        passage = Passage(self, principal, request_id, route)
+    async def enter(
+        self, principal: Principal, request_id: str, route: str, label: GenerationLabel | None = None
+    ) -> AsyncIterator[Passage]:
+        """A request for a model, which leaves one record, however it ends; it is on the disk when the block is over.
+
+        `label`: what people know it by, where it has one.
+        """
+        passage = Passage(self, principal, request_id, route, label)
         self._inside += 1
         self._empty.clear()
         try:
@@ -228,8 +236,3 @@ class Gate:
         self.keys.close()
         self.database.close()
         self.audit.close()
-
-
-def _may_use(principal: Principal, status: ModelStatus) -> bool:
-    """By one of its names, or as a profile of a model that may be used."""
-    return any(map(principal.may_use, filter(None, (status.id, status.base, *status.aliases))))

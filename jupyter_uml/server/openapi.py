@@ -9,6 +9,7 @@ from jupyter_uml.protocol.endpoints import ENDPOINTS
 from jupyter_uml.protocol.openapi import Operation, document
 from jupyter_uml.server.base import UmlHandler
 from jupyter_uml.server.bench import BenchModelRequest
+from jupyter_uml.server.events import StateQuery
 from jupyter_uml.server.generation_routes import EventsQuery, GenerationsQuery
 from jupyter_uml.server.key_routes import ExpiryRequest, NewKeyRequest
 from jupyter_uml.server.native_types import LoadModelRequest, UnloadModelRequest
@@ -17,6 +18,12 @@ from jupyter_uml.server.pull import PullRequest
 from jupyter_uml.server.usage_routes import RecordsQuery, UsageQuery
 
 METRICS_TYPES = ("text/plain", "application/openmetrics-text")
+EVENTS = (
+    "The first event, `state`, says everything; each one after that only what is new: `order` (the ids of all models; "
+    "a row that is in no order any more is gone), `models` (rows of `GET models`), `memory`, `samples` (the newest "
+    "figures of models that are loaded), `pulls` and `running` (all rows that there are now), `version`. Who reads "
+    "slowly gets fewer and newer ones. As a WebSocket, by `Upgrade: websocket`, the same come as texts."
+)
 OPERATIONS = (
     *map(Operation.of, ENDPOINTS),
     Operation("get", "v1/models", "The models that a request may name (OpenAI's list)."),
@@ -44,9 +51,15 @@ OPERATIONS = (
     Operation("post", "estimate", "Whether a model would fit, how, and what it would take.", LoadModelRequest),
     Operation("post", "unload_model", "Give a model's memory back.", UnloadModelRequest),
     Operation("post", "bench_model", "Measure how fast a model computes; its next load uses it.", BenchModelRequest),
-    Operation("post", "pull", "Bring a model from the hub, followed by events.", PullRequest, streams=True),
+    Operation(
+        "post",
+        "pull",
+        "Bring a model from the hub, followed by events, or say what would come.",
+        PullRequest,
+        streams=True,
+    ),
     Operation("get", "pull", "The pulls that are running."),
-    Operation("get", "pull/{id}", "How far one of them is."),
+    Operation("get", "pull/{id}", "How far one of them is, or how it ended."),
     Operation("delete", "pull/{id}", "End it; what has come is kept."),
     Operation("get", "profiles", "The profiles: models with settings of their own, under a name."),
     Operation("put", "profiles/{name}", "Write a profile, or replace the one of this name.", ProfileRequest),
@@ -60,6 +73,16 @@ OPERATIONS = (
     Operation("get", "usage/records", "The last requests one by one, the newest first.", query=RecordsQuery),
     Operation("get", "health/live", "Whether the server answers at all. Needs no credential."),
     Operation("get", "health/ready", "Whether it can take requests, else 503; with a credential also what is missing."),
+    Operation("get", "running", "Requests that are being answered: one's own; with `models:admin` everybody's."),
+    Operation("delete", "running/{id}", "End one of them."),
+    Operation(
+        "get",
+        "events",
+        "What the server says of itself, pushed as it changes: models, memory, samples, pulls, running answers.",
+        media=("text/event-stream",),
+        query=StateQuery,
+        description=EVENTS,
+    ),
     Operation("get", "ws", "A WebSocket for many answers at once; `docs/socket` tells what is said on it."),
     Operation("get", "docs", "This description as a page, to try it out.", media=("text/html",)),
     Operation("get", "docs/socket", "The description of the WebSocket as a page.", media=("text/html",)),

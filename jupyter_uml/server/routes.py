@@ -12,6 +12,7 @@ from jupyter_uml.server.base import UnknownRouteHandler
 from jupyter_uml.server.bench import BenchModelHandler
 from jupyter_uml.server.docs import DOCS_ROUTES
 from jupyter_uml.server.endpoint import EndpointHandler
+from jupyter_uml.server.events import EVENTS_ROUTES
 from jupyter_uml.server.generation_routes import GENERATION_ROUTES
 from jupyter_uml.server.health import HEALTH_ROUTES
 from jupyter_uml.server.history import HistoryHandler
@@ -30,6 +31,7 @@ from jupyter_uml.server.openapi import OpenApiHandler
 from jupyter_uml.server.profile_routes import PROFILE_ROUTES
 from jupyter_uml.server.pull import PULL_ROUTES
 from jupyter_uml.server.responses import RESPONSE_ROUTES
+from jupyter_uml.server.running import RUNNING_ROUTES
 from jupyter_uml.server.socket import SocketHandler
 from jupyter_uml.server.usage_routes import USAGE_ROUTES
 
@@ -51,7 +53,7 @@ ROUTES: list[Route] = [
     *((endpoint.path, EndpointHandler, {"endpoint": endpoint}) for endpoint in ENDPOINTS),
     *((path, handler, {}) for path, handler in (*PULL_ROUTES, *RESPONSE_ROUTES, *DOCS_ROUTES, *HEALTH_ROUTES)),
     *((path, handler, {}) for path, handler in (*KEY_ROUTES, *USAGE_ROUTES, *PROFILE_ROUTES)),
-    *((path, handler, {}) for path, handler in GENERATION_ROUTES),
+    *((path, handler, {}) for path, handler in (*GENERATION_ROUTES, *RUNNING_ROUTES, *EVENTS_ROUTES)),
     ("openapi.json", OpenApiHandler, {}),
     ("ws", SocketHandler, {}),
 ]

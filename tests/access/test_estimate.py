@@ -9,6 +9,7 @@ import pytest
 from jupyter_uml.access import expected_tokens, prompt_text, prompt_tokens
 from jupyter_uml.types import (
     EmbedRequest,
+    Gap,
     GenerateRequest,
     Message,
     RankRequest,
@@ -30,6 +31,7 @@ def chat(*messages: Message, **fields: Any) -> GenerateRequest:
         (GenerateRequest("1", "m", prompt="word " * 300), 300, 600),
         (GenerateRequest("1", "m", prompt=tuple(range(77))), 77, 77),
         (GenerateRequest("1", "m", prompt="", suffix="x" * 300), 100, 100),
+        (GenerateRequest("1", "m", gap=Gap("x" * 300, "y" * 300)), 200, 200),
         (chat(Message("user", "x" * 300)), 100, 120),
         (chat(Message("user", "日本語" * 100)), 300, 320),
         (chat(Message("user", "\udcff" * 3)), 1, 20),  # half of a surrogate is no reason to fail

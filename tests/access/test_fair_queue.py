@@ -186,7 +186,7 @@ async def test_after_a_storm_of_cancelled_requests_all_is_as_it_was(seed: int) -
     async def request(name: str) -> None:
         with suppress(Overloaded):
             async with queue.slot(name, chance.uniform(1, 100), chance.choice(["interactive", "batch"])) as slot:
-                assert queue.running <= 3
+                assert queue.running <= 6  # three of each priority
                 await turns(chance.randrange(4))
                 slot.settle(chance.uniform(0, 100))
 
@@ -200,6 +200,29 @@ async def test_after_a_storm_of_cancelled_requests_all_is_as_it_was(seed: int) -
     await asyncio.gather(*tasks, return_exceptions=True)
     assert [task.exception() for task in tasks if not task.cancelled() and task.exception()] == []
     assert (queue.running, queue.waiting, queue._turns) == (0, 0, {})
+
+
+async def test_batch_requests_that_run_keep_no_interactive_one_waiting() -> None:
+    queue = FairQueue(2, 10)
+    done = asyncio.Event()
+
+    async def batch() -> None:
+        async with queue.slot("ann", priority="batch"):
+            await done.wait()
+
+    running = [asyncio.ensure_future(batch()) for _ in range(5)]
+    await turns()
+    assert (queue.running, queue.waiting) == (2, 3)
+    async with asyncio.timeout(5), queue.slot("ann"), queue.slot("bob"):
+        assert queue.running == 4
+        third = asyncio.ensure_future(one_turn(queue, "cid"))
+        await turns()
+        assert not third.done()  # of these no more than two, either
+    assert await third == "cid"
+    assert (queue.running, queue.waiting) == (2, 3)
+    done.set()
+    await asyncio.gather(*running)
+    assert queue.running == 0
 
 
 async def test_a_turn_may_end_before_its_block() -> None:

@@ -224,7 +224,7 @@ LIVES = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(LIVES)
 def test_limits_hold_over_restarts_whatever_the_clock_says(lives: list[tuple[float, list[float]]]) -> None:
     let_in: list[float] = []

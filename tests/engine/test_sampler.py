@@ -141,14 +141,14 @@ def sensible(params: SamplingParams) -> SamplingParams:
     return replace(params, typical_p=1.0, dynatemp_range=0.0, xtc_probability=0.0)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(PARAMS.map(sensible), st.integers(0, 1 << 31), st.sampled_from([0.5, 1.0, 3.0]))
 def test_the_same_tokens_as_the_full_chain(model: Model, params: SamplingParams, seed: int, scale: float) -> None:
     rows = logits(seed, 20, model.n_vocab, scale)
     assert tokens(Sampler(model, params, PROMPT), rows) == tokens(Reference(model, params, PROMPT), rows)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(PARAMS, st.integers(0, 1 << 31), st.sampled_from([0.1, 0.5, 4.0]))
 def test_equally_likely_tokens_are_the_chains_affair(
     model: Model, params: SamplingParams, seed: int, step: float
@@ -158,7 +158,7 @@ def test_equally_likely_tokens_are_the_chains_affair(
     assert tokens(Sampler(model, params, PROMPT), rows) == tokens(Reference(model, params, PROMPT), rows)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(PARAMS, st.integers(0, 1 << 31), st.sets(st.integers(0, 400), min_size=1, max_size=50))
 def test_forbidden_tokens_are_no_candidates(
     model: Model, params: SamplingParams, seed: int, forbidden: set[int]

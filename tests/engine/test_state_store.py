@@ -138,7 +138,7 @@ def test_other_models_files_count_and_go_too(tmp_path: Path) -> None:
 PUTS = st.lists(st.tuples(st.sampled_from(["ann", "bob"]), st.lists(st.integers(0, 2), min_size=1, max_size=6)))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(PUTS.filter(bool).map(lambda puts: puts[:4]), max_size=3))
 def test_the_disk_keeps_what_a_dictionary_keeps(runs: list[list[tuple[str, list[int]]]]) -> None:
     """Each run is a process that finds what all runs before it have put."""

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from jupyter_uml.protocol.endpoints import ENDPOINTS
 from jupyter_uml.protocol.field_table import table, values
+from jupyter_uml.protocol.native.inline_completion import InlineCompletion
 
 PAGE = Path(__file__).parents[2] / "notebooks" / "api-fields.md"
 HEAD = """\
@@ -86,7 +87,7 @@ def test_the_table_is_what_the_server_does() -> None:
 
 
 def test_every_endpoint_of_an_sdk_is_compared_with_it() -> None:
-    ours = {"v1/rerank", "v2/rerank", "tokenize", "detokenize"}
+    ours = {"v1/rerank", "v2/rerank", "tokenize", "detokenize", InlineCompletion.path}
     assert {endpoint.path for endpoint in ENDPOINTS} - ours == set(KNOWN)
 
 

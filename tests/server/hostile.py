@@ -152,6 +152,7 @@ BODIES: dict[str, list[Body]] = {
     "tokenize": [{"model": "demo", "content": "Hi there", "with_pieces": True}, {"model": "demo", "input": ["a", "b"]}],
     "detokenize": [{"model": "demo", "tokens": [1, 2]}, {"model": "demo", "tokens": [[1], [2]]}],
     "apply-template": [_CHAT],
+    "inline_completion": [{"model": "demo", "prefix": "x = ", "suffix": "\ny", "language": "python", "max_tokens": 4}],
     "estimate": [{"model": "demo", "n_ctx": 64, "kv_type": "q8_0", "lora": [], "keep_alive": -1, "pin": True}],
 }
 # What the demo model cannot do: reason, see, rank.

@@ -45,7 +45,7 @@ async def test_a_batch_does_not_starve_another_key(server: Server) -> None:
         passed = answered - before
         await asyncio.gather(*batch)
     assert before + passed < BATCH - 20, "the batch was over already: this says nothing"
-    assert passed <= 5 * n_parallel  # what was in the engine, and what came beside it; not the whole batch
+    assert passed <= 10 * n_parallel  # what was in the engine, and what came beside it; not the whole batch
 
 
 @pytest.mark.anyio

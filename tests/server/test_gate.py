@@ -35,6 +35,7 @@ BODIES: dict[str, Any] = {
     "apply-template": CHAT,
     "v1/chat/completions": CHAT,
     "v1/completions": {"model": "demo", "prompt": "Hi", "max_tokens": 2},
+    "inline_completion": {"model": "demo", "prefix": "Hi", "max_tokens": 2},
     "v1/embeddings": {"model": "demo", "input": "Hi"},
     "v1/rerank": {"model": "demo", "query": "Hi", "documents": ["Hi"]},
     "v2/rerank": {"model": "demo", "query": "Hi", "documents": ["Hi"]},
@@ -60,6 +61,7 @@ REFUSED = {
     "keys/demo": 404,
     "PUT profiles/demo": 400,
     "DELETE profiles/demo": 404,
+    "running/demo": 404,
     "generations/demo": 404,
     "generations/demo/events": 404,
     "generations/demo/output": 404,
@@ -71,14 +73,19 @@ def expected(method: str, path: str) -> int:
     return REFUSED.get(f"{method} {path}", REFUSED.get(path, 200))
 
 
+def asked_for(path: str) -> str:
+    """A route as it is called; one that would go on for ever, so that it ends."""
+    return "events?once=1" if path == "events" else re.sub(r"\(.*\)", "demo", path)
+
+
 CALLS = [
-    (method, re.sub(r"\(.*\)", "demo", path), BODIES.get(path))
+    (method, asked_for(path), BODIES.get(path))
     for path, handler, _ in ROUTES
     for method in ("GET", "POST", "PUT", "DELETE")
     if any(method.lower() in vars(parent) for parent in handler.__mro__[:3])
 ]
 OPEN_ROUTES = {"health/live", "health/ready"}
-SCOPES = {re.sub(r"\(.*\)", "demo", path): getattr(handler, "scope", None) for path, handler, _ in ROUTES}
+SCOPES = {asked_for(path): getattr(handler, "scope", None) for path, handler, _ in ROUTES}
 FOREIGN = "http://evil.example"
 
 

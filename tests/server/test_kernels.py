@@ -84,7 +84,7 @@ def test_a_request_that_says_how_long_does_not_hold_for_its_kernel(server: Serve
 
 
 @pytest.mark.usefixtures("unloaded")
-@pytest.mark.parametrize("name", [str(uuid.uuid4()), "x", "", "a" * 10_000, "../..", "\xe9"])
+@pytest.mark.parametrize("name", [str(uuid.UUID(int=1)), "x", "", "a" * 10_000, "../..", "\xe9"])
 def test_an_unknown_kernel_holds_nothing(server: Server, name: str) -> None:
     headers: dict[str, str] = {KERNEL_HEADER: name.encode("latin-1")}  # type: ignore[dict-item]
     assert server.post("v1/chat/completions", CHAT, headers=headers).status_code == 200
