@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from jupyter_uml.display.colours import DOUBTFUL, QUIET
+from jupyter_uml.display.highlight import PALETTE
 from jupyter_uml.display.render import Written, answer_html, answer_text, escape
 
+MARK = "uml-cell-answer"  # by which a page finds it, to put what no output can bring beside its code
 _SMALL = "font-size:var(--jp-ui-font-size1,13px)"
 
 
@@ -16,5 +18,7 @@ def answer_bundle(answer: Written, note: str, warn: bool = False, body: str | No
     shown = answer_html(answer) if body is None else body
     gap = "-.4em" if shown.rstrip().endswith("</p>") else ".4em"  # a paragraph has one of its own
     style = f"color:{DOUBTFUL if warn else QUIET};{_SMALL};margin-top:{gap}"
-    html = f'<div style="overflow-wrap:anywhere">{shown}</div><div style="{style}">{escape(note)}</div>'
+    palette = f";{PALETTE}" if "var(--uml-" in shown else ""
+    marked = f'<div class="{MARK}" style="overflow-wrap:anywhere{palette}">{shown}</div>'
+    html = f'{marked}<div style="{style}">{escape(note)}</div>'
     return {"text/html": html, "text/plain": answer_text(answer)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jupyter_uml.display.colours import BUSY, LINE, QUIET
+from jupyter_uml.display.highlight import PALETTE
 from jupyter_uml.display.render import escape, to_html, visible
 from jupyter_uml.types import Message
 
@@ -12,7 +13,8 @@ _WHO = {"user": "You", "assistant": "Model", "tool": "Result", "system": "System
 
 
 def transcript_html(system: str | None, messages: Sequence[Message]) -> str:
-    return "".join(_message_html(message) for message in _with_system(system, messages))
+    whole = "".join(_message_html(message) for message in _with_system(system, messages))
+    return f'<div style="{PALETTE}">{whole}</div>' if "var(--uml-" in whole else whole
 
 
 def transcript_text(system: str | None, messages: Sequence[Message]) -> str:

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from jupyter_uml.client import Answer
 from jupyter_uml.display import render
-from jupyter_uml.display.render import answer_html, answer_text, to_html
+from jupyter_uml.display.bundle import answer_bundle
+from jupyter_uml.display.highlight import STYLES
+from jupyter_uml.display.markdown import TAGS
+from jupyter_uml.display.render import GrowingAnswer, answer_html, answer_text, to_html
 from jupyter_uml.types import ToolCall
 
 ALLOWED_ATTRIBUTES = {"href", "title", "rel", "target", "start", "style"}
@@ -64,13 +67,13 @@ class Page(HTMLParser):
 
 def check(html: str) -> None:
     page = Page(html)
-    assert page.tags <= render._TAGS
+    assert page.tags <= TAGS
     for name, value in page.attributes:
         assert name in ALLOWED_ATTRIBUTES
         if name == "href":
             assert re.match(r"https?://|mailto:", value, re.IGNORECASE)
         if name == "style":
-            assert re.fullmatch(r"text-align:(left|center|right)", value)
+            assert value in STYLES or re.fullmatch(r"text-align:(left|center|right)", value)
         if name == "target":
             assert value == "_blank"
         if name == "rel":
@@ -169,3 +172,16 @@ def test_control_characters_are_seen_and_turn_nothing_round() -> None:
     assert answer_text(Answer(text, "demo", "stop")) == shown
     assert "\x1b" not in answer_html(Answer(text, "demo", "stop", tool_calls=(ToolCall("1", text, text),)))
     assert render.visible("שלום، مرحبا 👩‍👧 e\u0301") == "שלום، مرحبا 👩‍👧 e\u0301"
+
+
+def test_an_answer_that_grows_looks_as_it_does_whole() -> None:
+    text, growing = "Intro:\n\n```python\nx = 1\n```\n\n- a\n- b\n\nThe *end*.", GrowingAnswer()
+    for end in range(len(text) + 1):
+        answer = Answer(text[:end], "demo", "stop", reasoning="Hm.\n\nSo."[:end])
+        assert "".join(growing.html(answer).split()) == "".join(answer_html(answer).split())
+
+
+def test_colours_are_named_once() -> None:
+    bundle = answer_bundle(Answer("```python\nimport os\n```", "demo", "stop"), "note")
+    assert bundle["text/html"].count("--jp-mirror-editor-keyword-color") == 1
+    assert "--jp-mirror" not in answer_bundle(Answer("import os", "demo", "stop"), "note")["text/html"]
