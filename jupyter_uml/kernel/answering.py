@@ -20,7 +20,6 @@ from jupyter_uml.kernel.follow import Pace, watch_answer
 from jupyter_uml.kernel.notebook import Notebook
 from jupyter_uml.kernel.origin import Origin, origin_of
 from jupyter_uml.kernel.record import NAMESPACE, AnswerRecord
-from jupyter_uml.kernel.session import announce_activity
 from jupyter_uml.types import GenerateRequest
 
 if TYPE_CHECKING:
@@ -102,7 +101,6 @@ class Answering:
         pace = Pace()
         with closing(self._client.background.iterate(watch_answer(self._client.aio, stream, pace))) as events:
             for event in events:
-                announce_activity()
                 if isinstance(event, str):
                     pace.sent(self._show(stream, self._line(stream.model, "…"), record))
                 elif event.state == "loaded":

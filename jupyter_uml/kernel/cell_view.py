@@ -11,7 +11,7 @@ from IPython.display import DisplayHandle, display
 
 from jupyter_uml.display.bundle import answer_bundle
 from jupyter_uml.display.colours import BUSY
-from jupyter_uml.display.render import Written, calls_text, escape, visible
+from jupyter_uml.display.render import GrowingAnswer, Written, calls_text, escape, visible
 from jupyter_uml.kernel import tables
 
 
@@ -58,6 +58,7 @@ class NotebookView:
 
     def __init__(self) -> None:
         self._handle: DisplayHandle | None = None
+        self._growing = GrowingAnswer()
 
     def progress(self, text: str, fraction: float | None = None, heading: str = "") -> None:
         head = f"<div>{escape(heading)}</div>" if heading else ""
@@ -76,7 +77,8 @@ class NotebookView:
         metadata: Mapping[str, Any] | None = None,
         body: str | None = None,
     ) -> int:
-        return self._show(answer_bundle(answer, note, warn, body), metadata)
+        shown = self._growing.html(answer) if body is None and not final else body
+        return self._show(answer_bundle(answer, note, warn, shown), metadata)
 
     def table(self, table: tables.Table) -> None:
         self.show(tables.to_html(table), tables.to_text(table))

@@ -16,7 +16,6 @@ from jupyter_uml.types import ModelStatus
 FRAME_SECONDS = 0.1
 BYTES_PER_SECOND = 250_000  # Jupyter's server drops a kernel's output beyond 1 MB/s
 PROGRESS_SECONDS = 0.25
-POLL_SECONDS = 1.0
 MOVING = ("queued", "loading", "unloading", "restarting")  # states that pass by themselves
 PATIENCE_SECONDS = 1.0  # without a first token, before the model's state is looked at
 
@@ -80,18 +79,6 @@ async def paced(items: AsyncGenerator[T, None], interval: float = PROGRESS_SECON
         reader.result()
     finally:
         await _end(reader)
-
-
-async def watch_models(
-    client: AsyncUniversalClient, interval: float = POLL_SECONDS
-) -> AsyncGenerator[list[ModelStatus], None]:
-    """All models, once, and again as long as one of them is on its way or at work."""
-    while True:
-        rows = await client.models()
-        yield rows
-        if not any(row.state in MOVING or row.active for row in rows):
-            return
-        await asyncio.sleep(interval)
 
 
 async def watch_answer(

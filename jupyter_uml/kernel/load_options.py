@@ -1,65 +1,70 @@
-"""The fields for how a model is loaded; an empty field leaves the choice to the loader."""
+"""How a model is to be loaded, as it was filled in: texts, of which an empty one leaves the choice to the loader."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, get_args
 
-import ipywidgets as widgets
-
 from jupyter_uml.errors import InvalidRequest
-from jupyter_uml.types import KvType
+from jupyter_uml.types import EffectiveSettings, KvType
 
-_FIELDS = {
-    "n_ctx": ("Context", "Tokens for each conversation, question and answer together"),
-    "n_parallel": ("At a time", "Conversations that run side by side"),
-    "n_threads": ("Threads", "Processor threads"),
-    "n_gpu_layers": ("GPU layers", "Layers that the GPU computes; -1 is all"),
+CONTEXT_UNIT = 256  # tokens: contexts are rounded up to multiples of it
+LABELS = {
+    "n_ctx": "Context",
+    "n_parallel": "At a time",
+    "n_threads": "Threads",
+    "n_batch": "Batch",
+    "n_gpu_layers": "GPU layers",
 }
 
 
-class LoadOptions:
-    """`box` is the widget, `settings()` and `keep_alive` what was filled in."""
+def settings_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `LoadSettings` that were filled in.
 
-    def __init__(self) -> None:
-        self._fields = {
-            name: widgets.Text(placeholder="auto", description=label, tooltip=hint, layout={"width": "auto"})
-            for name, (label, hint) in _FIELDS.items()
-        }
-        kinds = [("auto", None), *((kind, kind) for kind in get_args(KvType))]
-        self._kv_type = widgets.Dropdown(options=kinds, description="KV cache", layout={"width": "auto"})
-        self._keep_alive = widgets.Text(
-            placeholder="auto",
-            description="Keep for",
-            tooltip="Unload after so long without use: seconds, or 10m, 2h; -1 is never",
-            layout={"width": "auto"},
-        )
-        grid = widgets.GridBox([*self._fields.values(), self._kv_type, self._keep_alive]).add_class("uml-grid")
-        self.box = widgets.Accordion([grid], titles=("Options",), selected_index=None).add_class("uml-options")
+    Raises:
+        InvalidRequest: a field holds no whole number, or no type of KV cache.
+    """
+    filled = {name: str(options.get(name) or "").strip() for name in (*LABELS, "kv_type")}
+    given: dict[str, Any] = {name: _whole(name, filled[name]) for name in LABELS if filled[name]}
+    if kind := filled["kv_type"]:
+        if kind not in get_args(KvType):
+            raise InvalidRequest(f"KV cache: {kind!r} is none of {', '.join(get_args(KvType))}", param="kv_type")
+        given["kv_type"] = kind
+    return given
 
-    def on_change(self, listener: Callable[[], object]) -> None:
-        """Call `listener` when the settings are changed."""
-        for field in (*self._fields.values(), self._kv_type):
-            field.observe(lambda _: listener(), "value")
 
-    @property
-    def keep_alive(self) -> float | str | None:
-        """As it was written: the client checks it."""
-        text = self._keep_alive.value.strip()
-        return float(text) if text.removeprefix("-").isdecimal() else text or None
+def keep_alive_of(options: Mapping[str, Any]) -> float | str | None:
+    """As it was written: the client checks it."""
+    text = str(options.get("keep_alive") or "").strip()
+    return float(text) if text.removeprefix("-").isdecimal() else text or None
 
-    def settings(self) -> dict[str, Any]:
-        """
-        Raises:
-            InvalidRequest: a field holds no whole number.
-        """
-        given = {name: _whole(name, field.value) for name, field in self._fields.items() if field.value.strip()}
-        return given if self._kv_type.value is None else {**given, "kv_type": self._kv_type.value}
+
+def are_in_force(settings: Mapping[str, Any], now: EffectiveSettings) -> bool:
+    """Whether a model that is loaded runs with them already."""
+    have = asdict(now)
+    return all(_same(name, wanted, have[name]) for name, wanted in settings.items())
+
+
+def must_unload(settings: Mapping[str, Any], now: EffectiveSettings) -> bool:
+    """Whether a loaded model has more than it is to have. A load asks for so much at least: nobody else's share is
+    taken away by it."""
+    n_ctx, n_parallel = settings.get("n_ctx", now.n_ctx), settings.get("n_parallel", now.n_parallel)
+    return bool(now.n_ctx - n_ctx >= CONTEXT_UNIT or n_parallel < now.n_parallel)
+
+
+def whole(settings: Mapping[str, Any], now: EffectiveSettings | None) -> dict[str, Any]:
+    """What a loaded model is to be loaded anew with: what is left open stays as it is."""
+    kept = ("n_ctx", "n_parallel", "kv_type", "n_gpu_layers")
+    return {**({name: getattr(now, name) for name in kept} if now else {}), **settings}
+
+
+def _same(name: str, wanted: Any, have: Any) -> bool:
+    return 0 <= have - wanted < CONTEXT_UNIT if name == "n_ctx" else bool(have == wanted)
 
 
 def _whole(name: str, text: str) -> int:
     try:
         return int(text)
     except ValueError as error:
-        label = _FIELDS[name][0]
-        raise InvalidRequest(f"{label}: {text.strip()!r} is not a whole number.", param=name) from error
+        raise InvalidRequest(f"{LABELS[name]}: {text!r} is not a whole number.", param=name) from error

@@ -21,7 +21,7 @@ from jupyter_uml.kernel.mapping.result import MapInterrupted, Mapped, NewColumns
 from jupyter_uml.kernel.mapping.rows import Source
 from jupyter_uml.kernel.mapping.run import Order, Run, Wanted
 from jupyter_uml.kernel.mapping.template import LATE, Template
-from jupyter_uml.kernel.session import announce_activity, shared_client
+from jupyter_uml.kernel.session import shared_client
 
 T = TypeVar("T")
 
@@ -178,7 +178,6 @@ class _Work:
         self.run.end()
 
     def show(self, progress: Progress) -> None:
-        announce_activity()
         if self._view is not None:
             self._view.progress(str(progress), progress.fraction)
 

@@ -14,8 +14,8 @@ def loaded_note(row: ModelStatus) -> str:
         parts.append(f"context {row.settings.n_ctx} tokens")
         parts.append(f"{row.settings.n_parallel} at a time")
         parts.append(figures.plural(row.settings.n_threads, "thread"))
-        if row.settings.n_gpu_layers:
-            parts.append(f"{row.settings.n_gpu_layers} layers on the GPU")
+        if layers := row.settings.n_gpu_layers:
+            parts.append(f"{'all' if layers < 0 else layers} layers on the GPU")
     if row.memory_bytes is not None:
         parts.append(figures.size(row.memory_bytes))
     if row.gpu_memory_bytes:
@@ -40,7 +40,8 @@ def stay_note(row: ModelStatus) -> str:
         return "pinned"
     if row.expires_in is not None:
         return f"in {figures.duration(row.expires_in)}"
-    return f"held by {figures.plural(row.kernels, 'notebook')}" if row.kernels else ""
+    users = f"{figures.plural(row.kernels, 'notebook')} {'uses' if row.kernels == 1 else 'use'} it"
+    return f"not while {users}" if row.kernels else ""
 
 
 def loading_note(row: ModelStatus) -> str:

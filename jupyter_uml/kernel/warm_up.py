@@ -15,4 +15,4 @@ def warm_up() -> None:
 
 def _fetch() -> None:
     fetch()
-    to_html("")  # the reader of Markdown is made when it is first needed
+    to_html("```python\npass\n```")  # the readers of Markdown and of code are made when they are first needed

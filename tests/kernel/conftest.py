@@ -14,7 +14,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 from jupyter_uml.client import UniversalClient
 from jupyter_uml.client.loop_thread import LoopThread
-from jupyter_uml.kernel import notebook, session
+from jupyter_uml.kernel import notebook
 from jupyter_uml.kernel.magics import register
 from tests.client.stub_server import StubServer
 from tests.conftest import Server
@@ -137,13 +137,6 @@ def shared_kernel(shared_server: Server, tmp_path_factory: pytest.TempPathFactor
 def kernel(shared_kernel: Kernel, server: Server) -> Kernel:
     """A kernel of the shared server, with `%load_ext jupyter_uml` done."""
     return shared_kernel
-
-
-@pytest.fixture(autouse=True)
-def no_listeners() -> Iterator[None]:
-    """Panels of earlier tests, whose clients are closed, hear nothing."""
-    yield
-    session._listeners.clear()
 
 
 @pytest.fixture

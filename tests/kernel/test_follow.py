@@ -20,7 +20,6 @@ from jupyter_uml.kernel.follow import (
     paced,
     watch_answer,
     watch_load,
-    watch_models,
 )
 from jupyter_uml.types import CallDelta, Chunk, GenerateRequest, ModelStatus
 from tests.client.stub_server import Reply, StubServer, model_row
@@ -180,15 +179,6 @@ def test_a_load_that_fails(stub: StubServer, stub_client: UniversalClient) -> No
     stub.answer("load_model", Reply({"error": InsufficientMemory("demo", 2, 1).to_dict()}, 503))
     with pytest.raises(InsufficientMemory):
         list(stub_client.background.iterate(watch_load(stub_client.aio, "demo", {})))
-
-
-def test_models_are_asked_for_again_only_while_something_goes_on(
-    stub: StubServer, stub_client: UniversalClient
-) -> None:
-    states = [[model_row(state="queued")], [model_row(state="loading")], [model_row(active=1)], [model_row()]]
-    stub.answer("models", *(Reply({"models": rows}) for rows in states))
-    seen = list(stub_client.background.iterate(watch_models(stub_client.aio, interval=0.01)))
-    assert [(row.state, row.active) for (row,) in seen] == [("queued", 0), ("loading", 0), ("loaded", 1), ("loaded", 0)]
 
 
 # --- at a pace ---------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ LOADED = ModelStatus(
 
 def test_how_long_a_model_stays() -> None:
     rows = [ROW, replace(LOADED, expires_in=720.0), replace(LOADED, kernels=2), replace(LOADED, pinned=True, kernels=1)]
-    assert [notes.stay_note(row) for row in rows] == ["", "in 12 min", "held by 2 notebooks", "pinned"]
+    assert [notes.stay_note(row) for row in rows] == ["", "in 12 min", "not while 2 notebooks use it", "pinned"]
     assert notes.loaded_note(rows[1]).endswith("unloads in 12 min without use")
 
 

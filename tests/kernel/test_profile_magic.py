@@ -13,6 +13,7 @@ from tests.kernel.conftest import Kernel
 
 
 def test_it_is_saved_listed_asked_and_deleted(kernel: Kernel, server: Server) -> None:
+    kernel.run("%uml unload demo")  # a longer context that another test has left would serve as well
     assert "There is no profile yet" in kernel.run("%uml profile").text
     settings = "--n-ctx 512 --temperature 0 --max-tokens 2"
     saved = kernel.run(f'%uml profile save brief demo {settings} --system "Be brief." --pin')

@@ -16,7 +16,6 @@ from jupyter_uml.kernel.follow import watch_load
 from jupyter_uml.kernel.notebook import Notebook
 from jupyter_uml.kernel.options import add_model, add_settings, add_stay, given_settings
 from jupyter_uml.kernel.quiet_error import UmlMagicError
-from jupyter_uml.kernel.session import announce_activity
 from jupyter_uml.kernel.verbs.verb import Verb, models
 from jupyter_uml.types import ModelStatus
 
@@ -80,7 +79,6 @@ def _unload(notebook: Notebook, view: CellView, options: argparse.Namespace) -> 
     notebook.meant = None
     row = notebook.client.unload(options.model, options.force)
     view.line(f"{row.id} is unloaded")
-    announce_activity()
 
 
 def _unload_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,7 +94,6 @@ def _follow_load(notebook: Notebook, view: CellView, model: str, arguments: dict
             rows.append(row)
             if row.state != "loaded":
                 view.progress(notes.loading_note(row), row.progress)
-                announce_activity()
     except KeyboardInterrupt:
         raise UmlMagicError(f"{model} goes on loading; `%uml unload {model}` stops that.") from None
     except UmlError:
@@ -106,7 +103,6 @@ def _follow_load(notebook: Notebook, view: CellView, model: str, arguments: dict
     already = f" already, with more than asked for (for less, `%uml unload {rows[-1].id}` first)"
     how = already if rows[-1].pid == before and _has_more(rows[-1], arguments) else ""
     view.line(f"{rows[-1].id} is loaded{how} · {notes.loaded_note(rows[-1])}")
-    announce_activity()
 
 
 def _running(client: UniversalClient, model: str) -> int | None:
