@@ -1,4 +1,4 @@
-import type { ReactNode } from 'react';
+import type { KeyboardEvent, ReactNode } from 'react';
 
 interface IProps {
   /** For style sheets and tests. */
@@ -11,6 +11,9 @@ interface IProps {
   disabled?: boolean | undefined;
   /** Of a button that stays down. */
   pressed?: boolean | undefined;
+  /** Of a button that unfolds something: whether it is unfolded, and its id. */
+  expanded?: boolean | undefined;
+  controls?: string | undefined;
   onClick?: (() => void) | undefined;
   /** Sends the form that it stands in. */
   submit?: boolean | undefined;
@@ -19,6 +22,7 @@ interface IProps {
 
 export function Button(props: IProps) {
   const { action, label, title, tone = 'plain', disabled = false, pressed, onClick, submit, children } = props;
+  const repeated = (event: KeyboardEvent) => event.repeat && event.preventDefault();
   return (
     <button
       type={submit ? 'submit' : 'button'}
@@ -28,8 +32,11 @@ export function Button(props: IProps) {
       aria-label={label}
       aria-disabled={disabled || undefined}
       aria-pressed={pressed}
+      aria-expanded={props.expanded}
+      aria-controls={props.controls}
       title={title}
-      // The button may mean something else after the first click of a double click.
+      // The button may mean something else after the first click of a double click, or of a key that is held down.
+      onKeyDown={repeated}
       onClick={event => (disabled || event.detail > 1 ? event.preventDefault() : onClick?.())}
     >
       {children}

@@ -26,7 +26,7 @@ export function CopyButton({ label, title, copy }: IProps) {
   };
   const Icon = copied ? checkIcon : copyIcon;
   return (
-    <Button action="copy" tone="icon" label={label} title={title} onClick={() => void run()}>
+    <Button action="copy" tone="icon" label={copied > 0 ? `Copied. ${label}` : label} title={title} onClick={() => void run()}>
       <Icon.react tag="span" elementSize="normal" />
       {copied > 0 && <span className="jp-uml-Copied">Copied</span>}
     </Button>

@@ -31,13 +31,21 @@ export function errorBody(reason: unknown): IErrorBody {
 const TITLES: Readonly<Record<string, string>> = {
   clipboard_refused: 'Not copied',
   connection_failed: 'No connection',
+  download_failed: 'The download failed',
+  hub_access_denied: 'Not open to everybody',
+  hub_unavailable: 'The hub cannot be asked',
+  insufficient_disk: 'Not enough disk',
   insufficient_memory: 'Not enough memory',
   model_busy: 'The model is busy',
   model_load_failed: 'The model cannot be loaded',
   model_not_found: 'The model is gone',
+  nothing_to_pull: 'Nothing to pull',
   overloaded: 'Too much is waiting',
   model_restarting: 'The model is restarting',
   permission_denied: 'Not allowed',
+  pull_cancelled: 'Cancelled',
+  pull_interrupted: 'Interrupted',
+  repository_not_found: 'No such repository',
   worker_died: 'The model’s process ended'
 };
 

@@ -19,3 +19,11 @@ export const modelsIcon = new LabIcon({
   </g>
 </svg>`
 });
+
+/** Three sliders. */
+export const optionsIcon = new LabIcon({
+  name: 'jupyter-uml:options',
+  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">
+  <path class="jp-icon3 jp-icon-selectable" fill="#616161" d="M3 5h9v2H3zM18 5h3v2h-3zM14 3h2v6h-2zM3 11h3v2H3zM12 11h9v2h-9zM8 9h2v6H8zM3 17h11v2H3zM20 17h1v2h-1zM16 15h2v6h-2z"/>
+</svg>`
+});

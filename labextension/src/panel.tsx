@@ -3,35 +3,43 @@ import type { ReactNode } from 'react';
 
 import { Button } from './button';
 import { bytes } from './format';
-import type { IState } from './model';
+import type { IPoint } from './models/forecasts';
+import { type IRowActions, ModelRow } from './models/row';
+import type { IState } from './models/store';
+import { Unloadable } from './models/unloadable';
 import { Notice } from './notice';
 import type { IProblem } from './problem';
-import { type IRowActions, ModelRow } from './row';
-import type { IMemory, IModelRow } from './types';
-import { Unloadable } from './unloadable';
+import type { ISample } from './state';
+import type { ILoadOptions, IMemory, IModelRow } from './types';
 
 interface IProps {
   state: IState;
+  /** Seconds that the plots show. */
+  span: number;
   actions: IRowActions & { refresh(): void };
 }
 
+const NO_OPTIONS: ILoadOptions = {};
+const NO_POINTS: readonly IPoint[] = [];
+const NO_HISTORY: readonly ISample[] = [];
+
 /** `children` stand below the models. */
-export function Panel({ state, actions, children }: IProps & { children: ReactNode }) {
-  const { rows, problem, memory } = state;
+export function Panel({ state, span, actions, children }: IProps & { children: ReactNode }) {
+  const { models: rows, problem, memory } = state;
   return (
     <>
-      <header className="jp-uml-Header">
+      <div className="jp-uml-Header">
         <h2>Models</h2>
         <Button action="refresh" tone="icon" label="Refresh the models" title="Refresh" onClick={actions.refresh}>
           <refreshIcon.react tag="span" elementSize="normal" />
         </Button>
-      </header>
+      </div>
       {problem && <Banner problem={problem} retry={actions.refresh} />}
       <div className="jp-uml-Body" data-uml-stale={problem ? '' : undefined}>
         <Orphans state={state} actions={actions} />
         {rows === null && !problem && <p className="jp-uml-Hint">Looking for models…</p>}
         {rows && loadable(state).length === 0 && <Empty />}
-        {loadable(state).length > 0 && <List state={state} actions={actions} />}
+        {loadable(state).length > 0 && <List state={state} span={span} actions={actions} />}
         <Unloadable rows={(rows ?? []).filter(row => row.reason !== null)} />
         {children}
       </div>
@@ -43,18 +51,27 @@ export function Panel({ state, actions, children }: IProps & { children: ReactNo
   );
 }
 
-function loadable({ rows }: IState): IModelRow[] {
-  return (rows ?? []).filter(row => row.reason === null);
+function loadable({ models }: IState): IModelRow[] {
+  return (models ?? []).filter(row => row.reason === null);
 }
 
-function List({ state, actions }: IProps) {
+function List({ state, span, actions }: IProps) {
+  const workers = new Map((state.models ?? []).map(row => [row.pid, row.memory_bytes ?? 0])); // which profiles share
+  const taken = [...workers.values()].reduce((sum, bytes) => sum + bytes, 0);
   return (
     <ul className="jp-uml-List" aria-label="Models">
       {loadable(state).map(row => (
         <ModelRow
           key={row.id}
           row={row}
+          options={state.options.get(row.id) ?? NO_OPTIONS}
+          applied={state.applied.get(row.id) ?? NO_OPTIONS}
           verdict={state.verdicts.get(row.id)}
+          points={state.forecasts.get(row.id) ?? NO_POINTS}
+          memory={state.memory}
+          others={taken - (row.memory_bytes ?? 0)}
+          history={state.histories.get(row.id) ?? NO_HISTORY}
+          span={span}
           pending={state.pending.get(row.id)}
           notice={state.notices.get(row.id)}
           blocked={state.problem !== null}
@@ -66,8 +83,8 @@ function List({ state, actions }: IProps) {
 }
 
 /** Errors about models that are no longer in the list. */
-function Orphans({ state, actions }: IProps) {
-  const known = new Set((state.rows ?? []).map(row => row.id));
+function Orphans({ state, actions }: Pick<IProps, 'state' | 'actions'>) {
+  const known = new Set((state.models ?? []).map(row => row.id));
   const orphans = [...state.notices].filter(([id]) => !known.has(id));
   return (
     <>
@@ -97,8 +114,8 @@ function Empty() {
     <div className="jp-uml-Hint jp-uml-Empty">
       <h3>No models yet</h3>
       <p>
-        Bring one from Hugging Face’s hub, in a notebook with <code>%uml pull owner/repository</code> or in a terminal
-        with <code>jupyter uml pull owner/repository</code>.
+        Bring one from Hugging Face’s hub: with “Pull a model” below, in a notebook with{' '}
+        <code>%uml pull owner/repository</code>, or in a terminal with <code>jupyter uml pull owner/repository</code>.
       </p>
       <p>
         Or put a GGUF file into <code>uml/models</code> in Jupyter’s data folder, which <code>jupyter --data-dir</code>{' '}
@@ -116,7 +133,7 @@ function Memory({ memory }: { memory: IMemory }) {
   const total = Math.max(1, memory.total_bytes);
   const used = Math.min(1, Math.max(0, 1 - memory.available_bytes / total));
   return (
-    <footer className="jp-uml-Footer" title="Memory of the machine that the server runs on">
+    <div className="jp-uml-Footer" title="Memory of the machine that the server runs on">
       <div className="jp-uml-Footer-text">
         <span>Memory</span>
         <span>
@@ -126,6 +143,6 @@ function Memory({ memory }: { memory: IMemory }) {
       <div className="jp-uml-Meter" aria-hidden="true" data-level={used > 0.9 ? 'high' : 'normal'}>
         <div style={{ width: `${Math.round(used * 100)}%` }} />
       </div>
-    </footer>
+    </div>
   );
 }

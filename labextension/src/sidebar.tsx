@@ -1,25 +1,32 @@
-import { Dialog, showDialog } from '@jupyterlab/apputils';
-import { PageConfig } from '@jupyterlab/coreutils';
-import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
+import { UseSignal } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 
-import { copyText } from './clipboard';
 import { modelsIcon } from './icon';
-import type { KeysModel } from './keys/model';
-import { type IKeysActions, KeySection } from './keys/section';
-import type { IKeyRow } from './keys/types';
-import type { SidebarModel } from './model';
+import type { LiveStore } from './live';
+import { LiveWidget } from './livewidget';
+import type { IRowActions } from './models/row';
+import type { ModelsStore } from './models/store';
 import { Panel } from './panel';
-import { snippet } from './snippet';
-import type { IModelRow } from './types';
+import type { Sections } from './sections';
+import type { Settings } from './settings';
 
-/** The panel at the left. It asks the server only while somebody can see it. */
-export class Sidebar extends ReactWidget {
+/** The panel at the left. */
+export class Sidebar extends LiveWidget {
   constructor(
-    private readonly _model: SidebarModel,
-    private readonly _keys: KeysModel
+    private readonly _models: ModelsStore,
+    live: LiveStore,
+    actions: IRowActions,
+    private readonly _sections: Sections,
+    private readonly _settings: Settings
   ) {
-    super();
+    super(live, seen => (_sections.active = seen));
+    this._actions = {
+      ...actions,
+      refresh: () => {
+        live.refresh();
+        _sections.refresh();
+      }
+    };
     this.id = 'jupyter-uml-sidebar';
     this.addClass('jp-uml-Sidebar');
     this.node.setAttribute('role', 'region');
@@ -30,47 +37,26 @@ export class Sidebar extends ReactWidget {
 
   dispose(): void {
     if (!this.isDisposed) {
-      document.removeEventListener('visibilitychange', this._look);
-      this._model.dispose();
-      this._keys.dispose();
+      this._sections.dispose();
+      this._models.dispose();
       super.dispose();
     }
   }
 
   protected render(): JSX.Element {
     return (
-      <UseSignal signal={this._model.changed}>
+      <UseSignal signal={this._settings.changed}>
         {() => (
-          <Panel state={this._model.state} actions={this._actions}>
-            <UseSignal signal={this._keys.changed}>
-              {() => <KeySection state={this._keys.state} actions={this._keyActions} />}
-            </UseSignal>
-          </Panel>
+          <UseSignal signal={this._models.changed}>
+            {() => (
+              <Panel state={this._models.state} span={60 * this._settings.current.plotSpan} actions={this._actions}>
+                {this._sections.render()}
+              </Panel>
+            )}
+          </UseSignal>
         )}
       </UseSignal>
     );
-  }
-
-  protected onAfterAttach(msg: Message): void {
-    super.onAfterAttach(msg);
-    document.addEventListener('visibilitychange', this._look);
-    this._look();
-  }
-
-  protected onBeforeDetach(msg: Message): void {
-    document.removeEventListener('visibilitychange', this._look);
-    this._seen(false);
-    super.onBeforeDetach(msg);
-  }
-
-  protected onAfterShow(msg: Message): void {
-    super.onAfterShow(msg);
-    this._look();
-  }
-
-  protected onAfterHide(msg: Message): void {
-    super.onAfterHide(msg);
-    this._seen(false);
   }
 
   protected onActivateRequest(msg: Message): void {
@@ -78,57 +64,5 @@ export class Sidebar extends ReactWidget {
     this.node.querySelector<HTMLElement>('button')?.focus();
   }
 
-  private _look = (): void => {
-    this._seen(this.isVisible && !document.hidden);
-  };
-
-  private _seen(seen: boolean): void {
-    this._model.active = seen;
-    this._keys.active = seen;
-  }
-
-  private _actions = {
-    load: (id: string) => void this._model.load(id),
-    unload: (id: string, force: boolean) => void this._model.unload(id, force),
-    pin: (id: string, pinned: boolean) => void this._model.pin(id, pinned),
-    see: (id: string, seen: boolean) => this._model.see(id, seen),
-    dismiss: (id: string) => this._model.dismiss(id),
-    refresh: () => {
-      this._model.refresh();
-      this._keys.refresh();
-    },
-    copy: (row: IModelRow) => this._copy(row)
-  };
-
-  private _keyActions: IKeysActions = {
-    open: open => (this._keys.open = open),
-    create: key => this._keys.create(key),
-    revoke: row => this._revoke(row),
-    forget: () => this._keys.forget(),
-    dismiss: id => this._keys.dismiss(id)
-  };
-
-  private async _revoke(row: IKeyRow): Promise<void> {
-    const { button } = await showDialog({
-      title: `Revoke the key ${row.name}?`,
-      body: 'Programs that use it are refused from then on. This cannot be undone.',
-      buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: 'Revoke' })],
-      defaultButton: 0
-    });
-    if (button.accept) {
-      await this._keys.revoke(row.id);
-    }
-  }
-
-  private async _copy(row: IModelRow): Promise<boolean> {
-    const text = snippet(row, new URL(PageConfig.getBaseUrl(), window.location.href).href);
-    const copied = await copyText(text);
-    if (copied) {
-      this._model.announce(`Copied the code for ${row.id}.`);
-    } else {
-      const message = 'The browser did not allow copying. Select the code and copy it by hand.';
-      this._model.note(row.id, { action: 'copy', error: { message, code: 'clipboard_refused' }, text });
-    }
-    return copied;
-  }
+  private readonly _actions: IRowActions & { refresh(): void };
 }

@@ -1,8 +1,32 @@
 import type { IModelRow } from './types';
 
-/** A Python program that calls the model through the `openai` package. `baseUrl` is the Jupyter server's, absolute. */
+/** What a model is asked for: an answer, how a text goes on (its file has no chat template), or a text's vector. */
+export type Purpose = 'chat' | 'completion' | 'embedding';
+
+// Architectures that only read: they write no answers.
+const READS = /bert|embedding|encoder/;
+
+export function purpose({ info, facts }: IModelRow): Purpose {
+  if (READS.test(info?.architecture ?? facts?.architecture ?? '')) {
+    return 'embedding';
+  }
+  return info?.has_chat_template === false ? 'completion' : 'chat';
+}
+
+/** Of our routes. `baseUrl` is the Jupyter server's, absolute; no query of it gets through. */
+export function address(baseUrl: string, route = ''): string {
+  return new URL(`uml${route && '/'}${route}`, baseUrl.endsWith('/') ? baseUrl : `${baseUrl}/`).href;
+}
+
+/** The beginning of every Python program: where its key comes from. */
+export const PYTHON_KEY: readonly string[] = [
+  '# A notebook of this server has a key already; elsewhere make one in the sidebar, or take the token that',
+  '# `jupyter server list` prints.',
+  'key = os.environ.get("JUPYTER_UML_KEY") or os.environ.get("JUPYTER_TOKEN") or getpass("API key: ")'
+];
+
+/** A Python program that calls the model through the `openai` package. */
 export function snippet(row: IModelRow, baseUrl: string): string {
-  const url = new URL('uml/v1', baseUrl.endsWith('/') ? baseUrl : `${baseUrl}/`);
   // JSON's strings are Python's, too.
   return [
     '# pip install openai',
@@ -11,35 +35,34 @@ export function snippet(row: IModelRow, baseUrl: string): string {
     '',
     'from openai import OpenAI',
     '',
-    '# A notebook of this server has a key already; elsewhere it is the token that `jupyter server list` prints.',
-    'key = os.environ.get("JUPYTER_UML_KEY") or os.environ.get("JUPYTER_TOKEN") or getpass("Jupyter token: ")',
-    'client = OpenAI(',
-    `    base_url=${JSON.stringify(url.href)},`,
-    '    api_key=key,',
-    ')',
-    ...(row.info?.has_chat_template === false ? completion(row.id) : chat(row.id)),
+    ...PYTHON_KEY,
+    `client = OpenAI(base_url=${JSON.stringify(address(baseUrl, 'v1'))}, api_key=key)`,
+    ...CALLS[purpose(row)](JSON.stringify(row.id)),
     ''
   ].join('\n');
 }
 
-function chat(id: string): string[] {
-  return [
+const CALLS: Readonly<Record<Purpose, (model: string) => string[]>> = {
+  chat: model => [
     'answer = client.chat.completions.create(',
-    `    model=${JSON.stringify(id)},`,
+    `    model=${model},`,
     '    messages=[{"role": "user", "content": "Hello!"}],',
     ')',
     'print(answer.choices[0].message.content)'
-  ];
-}
-
-/** For a model whose file has no chat template: plain continuation of a text. */
-function completion(id: string): string[] {
-  return [
+  ],
+  completion: model => [
     'answer = client.completions.create(',
-    `    model=${JSON.stringify(id)},`,
+    `    model=${model},`,
     '    prompt="Once upon a time",',
     '    max_tokens=64,',
     ')',
     'print(answer.choices[0].text)'
-  ];
-}
+  ],
+  embedding: model => [
+    'answer = client.embeddings.create(',
+    `    model=${model},`,
+    '    input=["Hello!"],',
+    ')',
+    'print(answer.data[0].embedding)'
+  ]
+};

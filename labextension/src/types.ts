@@ -1,4 +1,5 @@
 /** The server's answers, field by field as it sends them. */
+import type { ISample } from './state';
 
 export type ModelState = 'available' | 'queued' | 'loading' | 'loaded' | 'unloading' | 'restarting' | 'failed';
 
@@ -18,7 +19,28 @@ export interface ISettings {
   n_parallel: number;
   n_threads: number;
   n_gpu_layers: number;
-  kv_type: string;
+  kv_type: KvType;
+}
+
+export type KvType = 'f16' | 'q8_0' | 'q4_0';
+
+/** What a person may choose for a load. What is left out the server chooses. */
+export interface ILoadOptions {
+  n_ctx?: number;
+  n_parallel?: number;
+  n_gpu_layers?: number;
+  kv_type?: KvType;
+  /** Seconds without a request after which it is unloaded; -1: never. */
+  keep_alive?: number;
+}
+
+/** Bytes of what a model takes, by what they are for. */
+export interface IMemoryPart {
+  name: string;
+  ram: number;
+  gpu: number;
+  /** false: in what is left over, such as computed prompts. */
+  needed: boolean;
 }
 
 export interface IModelInfo {
@@ -67,6 +89,8 @@ export interface IModelRow {
   kernels: number;
   /** Seconds after which it is unloaded, if nobody asks. */
   expires_in: number | null;
+  /** The same as seconds since 1970 by this page's clock; the page adds it. */
+  expires_at?: number | null;
   /** What it was expected to take, in RAM. */
   estimated_bytes: number | null;
   gpu_memory_bytes: number | null;
@@ -86,6 +110,10 @@ export interface IEstimate {
   available_bytes: number;
   /** Tokens for each sequence; 0: none fits. */
   largest_context: number;
+  /** Of `settings`. */
+  parts: readonly IMemoryPart[];
+  /** Of what was asked for, which may not fit. A server of before does not tell. */
+  wished_parts?: readonly IMemoryPart[];
   /** Idle models that would have to make room. */
   unloads: readonly string[];
 }
@@ -103,14 +131,13 @@ export interface IHealth {
   url: string | null;
 }
 
-/** What the sidebar asks of the server. Each call rejects with `ApiError` or `Unreachable`. */
+/** What is asked of the server about models. Each call rejects with `ApiError` or `Unreachable`. */
 export interface IApi {
-  models(): Promise<IModelRow[]>;
-  health(): Promise<IHealth>;
-  /** With the settings that the server would choose. */
-  estimate(id: string): Promise<IEstimate>;
-  /** Returns at once; the progress is in the rows of `models`. `pin`: left as it is where it is not given. */
-  load(id: string, pin?: boolean): Promise<IModelRow>;
+  estimate(id: string, options?: ILoadOptions): Promise<IEstimate>;
+  /** Returns at once; the progress is in the model's row. `pin`: left as it is where it is not given. */
+  load(id: string, options?: ILoadOptions, pin?: boolean): Promise<IModelRow>;
   /** Returns when the model is gone; without `force` its running answers are awaited. */
   unload(id: string, force: boolean): Promise<IModelRow>;
+  /** Figures of the last hour, the oldest first. */
+  history(id: string): Promise<ISample[]>;
 }

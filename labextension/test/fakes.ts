@@ -1,5 +1,6 @@
 import type { ICreatedKey, IKeyRow, IKeysApi, INewKey } from '../src/keys/types';
-import type { IApi, IEstimate, IHealth, IModelRow } from '../src/types';
+import type { IListener, ILiveApi, IPull, IRunning, ISample, IStateMessage } from '../src/live';
+import type { IApi, IEstimate, IHealth, ILoadOptions, IModelRow } from '../src/types';
 
 export function row(id: string, more: Partial<IModelRow> = {}): IModelRow {
   return {
@@ -39,6 +40,7 @@ export function estimate(model: string, more: Partial<IEstimate> = {}): IEstimat
     needed_bytes: 2 ** 20,
     available_bytes: 9 * 2 ** 20,
     largest_context: 8192,
+    parts: [],
     unloads: [],
     ...more
   };
@@ -46,14 +48,31 @@ export function estimate(model: string, more: Partial<IEstimate> = {}): IEstimat
 
 const MEMORY = { total_bytes: 16, available_bytes: 9 };
 
-/** A server whose answers the test decides, one property each. */
-export class ScriptedApi implements IApi {
+export function sample(time: number, more: Partial<ISample> = {}): ISample {
+  return {
+    time,
+    memory_bytes: 5,
+    gpu_memory_bytes: null,
+    cpu_percent: 0,
+    tokens_per_second: 0,
+    active: 0,
+    waiting: 0,
+    first_token: null,
+    ...more
+  };
+}
+
+/** A server whose answers the test decides, one property each. Its socket says nothing but what the test says. */
+export class ScriptedApi implements IApi, ILiveApi {
   asked = 0;
+  sockets = 0;
+  histories: (id: string) => Promise<ISample[]> = async () => [];
+  options: (ILoadOptions | undefined)[] = [];
   memory = MEMORY;
   rows: () => Promise<IModelRow[]> = async () => [];
   loads: (id: string) => Promise<IModelRow> = async id => row(id, { state: 'loading', progress: 0 });
   estimated: string[] = [];
-  estimates: (id: string) => Promise<IEstimate> = async id => estimate(id);
+  estimates: (id: string, options?: ILoadOptions) => Promise<IEstimate> = async id => estimate(id);
   pins: (boolean | undefined)[] = [];
   unloads: (id: string, force: boolean) => Promise<IModelRow> = async id => row(id);
 
@@ -66,12 +85,40 @@ export class ScriptedApi implements IApi {
     return { status: 'ok', version: '0.1.0', loaded: [], memory: this.memory, url: null };
   }
 
-  async estimate(id: string): Promise<IEstimate> {
-    this.estimated.push(id);
-    return this.estimates(id);
+  events(listener: IListener) {
+    this.sockets++;
+    this._listener = listener;
+    return { isDisposed: false, dispose: () => (this._listener = null) };
   }
 
-  load(id: string, pin?: boolean): Promise<IModelRow> {
+  /** Whether a socket is open. */
+  get isHeard(): boolean {
+    return this._listener !== null;
+  }
+
+  tell(message: IStateMessage): void {
+    this._listener?.message(message);
+  }
+
+  /** The socket is closed, or was refused. */
+  hangUp(): void {
+    this._listener?.ended();
+  }
+
+  pulls = async (): Promise<IPull[]> => [];
+  running = async (): Promise<IRunning[]> => [];
+
+  history(id: string): Promise<ISample[]> {
+    return this.histories(id);
+  }
+
+  async estimate(id: string, options?: ILoadOptions): Promise<IEstimate> {
+    this.estimated.push(id);
+    return this.estimates(id, options);
+  }
+
+  load(id: string, options?: ILoadOptions, pin?: boolean): Promise<IModelRow> {
+    this.options.push(options);
     this.pins.push(pin);
     return this.loads(id);
   }
@@ -79,6 +126,8 @@ export class ScriptedApi implements IApi {
   unload(id: string, force: boolean): Promise<IModelRow> {
     return this.unloads(id, force);
   }
+
+  private _listener: IListener | null = null;
 }
 
 export function keyRow(id: string, more: Partial<IKeyRow> = {}): IKeyRow {

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, mock, test } from 'node:test';
 import { ApiError, Unreachable } from '../src/errors';
 import { EMPTY, fieldOf, keyRequest } from '../src/keys/fields';
 import { KeysModel } from '../src/keys/model';
-import { expiry, lastUsed, limits } from '../src/keys/texts';
+import { expiry, lastUsed, limits, revocation } from '../src/keys/texts';
 import type { ICreatedKey, IKeyRow } from '../src/keys/types';
 import { keyRow, ScriptedKeysApi } from './fakes';
 
@@ -176,4 +176,9 @@ test('a key in words', () => {
     ends.map(more => plain(expiry(keyRow('a', more), 100))),
     ['never', 'with this server', 'in 30 s', '10 s ago']
   );
+});
+
+test('to revoke the key of the notebooks themselves is warned of', () => {
+  assert.match(revocation(keyRow('kernels', { ephemeral: true })), /notebooks and terminals/);
+  assert.match(revocation(keyRow('ci')), /cannot be undone/);
 });

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { changes } from '../src/announce';
+import { changes } from '../src/models/announce';
 import { errorBody, errorTitle, Unreachable } from '../src/errors';
 import { bytes, duration, magnitude, percent, plural, rate } from '../src/format';
 import { snippet } from '../src/snippet';
-import { level, words } from '../src/verdict';
+import { level, words } from '../src/models/verdict';
 import { estimate, row } from './fakes';
 
 const plain = (text: string) => text.replaceAll('\u00a0', ' ');

@@ -21,6 +21,7 @@ export function Field({ name, label, hint, error, value, onChange }: IProps) {
         id={elementId(name)}
         name={name}
         type="text"
+        data-uml-action="key-field"
         autoComplete="off"
         spellCheck={false}
         value={value}

@@ -67,7 +67,13 @@ function Scopes({ chosen, error, onChange }: IScopes) {
       <legend>Scopes</legend>
       {SCOPES.map(scope => (
         <label key={scope} className="jp-uml-Scope">
-          <input type="checkbox" value={scope} checked={chosen.includes(scope)} onChange={() => toggle(scope)} />
+          <input
+            type="checkbox"
+            value={scope}
+            checked={chosen.includes(scope)}
+            data-uml-action="key-scope"
+            onChange={() => toggle(scope)}
+          />
           <span>
             <code>{scope}</code> {SCOPE_WORDS[scope]}
           </span>

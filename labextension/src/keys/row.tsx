@@ -38,6 +38,7 @@ export function KeyRow({ row, now, revoking, notice, revoke, dismiss }: IProps) 
       <div className="jp-uml-Row-state">
         <span className="jp-uml-Badge">{STATES[row.state] ?? row.state}</span>
       </div>
+      {row.ephemeral && <p className="jp-uml-Row-hint">Of this server’s own notebooks and terminals.</p>}
       <dl className="jp-uml-Facts">
         {facts(row, now).map(([name, value]) => (
           <div key={name} className="jp-uml-Fact">

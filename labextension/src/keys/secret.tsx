@@ -34,6 +34,7 @@ export function Secret({ made, onDismiss }: { made: ISecret; onDismiss: () => vo
           ref={field}
           type="text"
           readOnly
+          data-uml-action="secret"
           value={made.secret}
           aria-label={`Secret of ${made.name}`}
           aria-describedby={NOTE}

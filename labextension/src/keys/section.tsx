@@ -1,7 +1,6 @@
-import { type RefObject, useEffect, useRef, useState } from 'react';
-
 import { plural } from '../format';
 import { Notice } from '../notice';
+import { Section } from '../section';
 import { KeyForm } from './form';
 import type { IKeysState } from './model';
 import { KeyRow } from './row';
@@ -12,8 +11,8 @@ export interface IKeysActions {
   open(open: boolean): void;
   /** Resolves to whether the key was made. */
   create(key: INewKey): Promise<boolean>;
-  /** Asks first. Resolves when the key is revoked, or stays. */
-  revoke(row: IKeyRow): Promise<void>;
+  /** Asks first. */
+  revoke(row: IKeyRow): void;
   forget(): void;
   dismiss(id: string): void;
 }
@@ -25,35 +24,17 @@ interface IProps {
 
 /** Folded below the models: the keys by which other programs ask this server. */
 export function KeySection({ state, actions }: IProps) {
-  const summary = useRef<HTMLElement>(null);
-  const revoke = useRevoke(actions, summary);
-  const forget = () => {
-    actions.forget();
-    summary.current?.focus();
-  };
   return (
-    <details className="jp-uml-Keys" open={state.open} onToggle={event => actions.open(event.currentTarget.open)}>
-      <summary ref={summary}>API keys</summary>
+    <Section name="keys" title="API keys" open={state.open} onToggle={actions.open}>
       {state.problem && <Notice error={state.problem} />}
-      {state.made && <Secret key={state.made.id} made={state.made} onDismiss={forget} />}
+      {state.made && <Secret key={state.made.id} made={state.made} onDismiss={actions.forget} />}
       <details className="jp-uml-NewKey">
-        <summary>New key</summary>
+        <summary data-uml-action="new-key">New key</summary>
         <KeyForm refusal={state.refusal} busy={state.creating} create={actions.create} />
       </details>
-      <Keys state={state} revoke={revoke} dismiss={actions.dismiss} />
-    </details>
+      <Keys state={state} revoke={actions.revoke} dismiss={actions.dismiss} />
+    </Section>
   );
-}
-
-/** Once a key is revoked its button is gone: the keyboard goes on at `next`. */
-function useRevoke(actions: IKeysActions, next: RefObject<HTMLElement>) {
-  const [times, setTimes] = useState(0);
-  useEffect(() => {
-    if (times > 0 && document.activeElement === document.body) {
-      next.current?.focus();
-    }
-  }, [times, next]);
-  return (row: IKeyRow) => void actions.revoke(row).then(() => setTimes(before => before + 1));
 }
 
 interface IKeys {
@@ -89,7 +70,7 @@ function Keys({ state, revoke, dismiss }: IKeys) {
       </ul>
       {ended.length > 0 && (
         <details className="jp-uml-Ended">
-          <summary>{plural(ended.length, 'revoked or expired key')}</summary>
+          <summary data-uml-action="ended-keys">{plural(ended.length, 'revoked or expired key')}</summary>
           <ul className="jp-uml-List" aria-label="Revoked or expired keys">
             {ended.map(shown)}
           </ul>

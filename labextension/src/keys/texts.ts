@@ -30,3 +30,11 @@ export function expiry(row: IKeyRow, now: number): string {
   }
   return row.expires_at > now ? `in ${duration(row.expires_at - now)}` : `${duration(now - row.expires_at)} ago`;
 }
+
+/** What comes of revoking it. */
+export function revocation({ ephemeral }: IKeyRow): string {
+  return ephemeral
+    ? 'It is the key of this server’s own notebooks and terminals: until the server is started again, none of them, new ' +
+        'ones included, can ask a model. Programs that use it are refused, too.'
+    : 'Programs that use it are refused from then on. This cannot be undone.';
+}

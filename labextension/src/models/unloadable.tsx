@@ -1,5 +1,5 @@
-import { plural } from './format';
-import type { IModelRow } from './types';
+import { plural } from '../format';
+import type { IModelRow } from '../types';
 
 /** What was found but can never be loaded, folded, each with the reason. */
 export function Unloadable({ rows }: { rows: readonly IModelRow[] }) {
@@ -8,7 +8,7 @@ export function Unloadable({ rows }: { rows: readonly IModelRow[] }) {
   }
   return (
     <details className="jp-uml-Unloadable">
-      <summary>{plural(rows.length, 'file')} cannot be loaded</summary>
+      <summary data-uml-action="show-unloadable">{plural(rows.length, 'file')} cannot be loaded</summary>
       <ul className="jp-uml-List">
         {rows.map(row => (
           <li key={row.id} className="jp-uml-Unloadable-row" data-uml-unloadable={row.id}>

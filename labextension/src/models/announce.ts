@@ -1,4 +1,4 @@
-import type { IModelRow, ModelState } from './types';
+import type { IModelRow, ModelState } from '../types';
 
 // A failure is left out: its message in the row is an alert of its own.
 const WORDS: Readonly<Partial<Record<ModelState, string>>> = {

@@ -1,11 +1,21 @@
-import { bytes, count } from './format';
-import type { IEstimate } from './types';
+import { bytes, count } from '../format';
+import type { IEstimate } from '../types';
 
 /** Whether a model would fit, before it is loaded. */
 export function Verdict({ verdict }: { verdict: IEstimate }) {
   return (
     <div className="jp-uml-Row-hint jp-uml-Verdict" data-uml-fit={level(verdict)} title={details(verdict)}>
       {words(verdict)}
+    </div>
+  );
+}
+
+/** Until the server has judged, by what it has said about other contexts. Bytes. */
+export function Guess({ needed, available }: { needed: number; available: number }) {
+  const fits = needed <= available;
+  return (
+    <div className="jp-uml-Row-hint jp-uml-Verdict" data-uml-fit={fits ? 'yes' : 'no'}>
+      {fits ? 'Fits' : 'Does not fit'}: needs about {bytes(needed)}, has {bytes(available)}
     </div>
   );
 }

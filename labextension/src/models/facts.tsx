@@ -1,5 +1,5 @@
-import { bytes, count, duration, plural, rate } from './format';
-import type { IModelRow } from './types';
+import { bytes, count, duration, plural } from '../format';
+import type { IModelRow } from '../types';
 
 interface IFact {
   name: string;
@@ -7,7 +7,7 @@ interface IFact {
   title?: string;
 }
 
-/** What a loaded model takes and does. */
+/** What a loaded model takes and does, beside its figures over time. */
 export function Facts({ row }: { row: IModelRow }) {
   const waits = row.state === 'unloading' && row.active > 0;
   return (
@@ -27,9 +27,6 @@ export function Facts({ row }: { row: IModelRow }) {
 
 function facts(row: IModelRow): IFact[] {
   const found: IFact[] = [];
-  if (row.memory_bytes !== null) {
-    found.push({ name: 'Memory', value: bytes(row.memory_bytes), title: 'Memory in use by this model’s process' });
-  }
   if (row.gpu_memory_bytes) {
     found.push({ name: 'GPU memory', value: bytes(row.gpu_memory_bytes) });
   }
@@ -39,9 +36,6 @@ function facts(row: IModelRow): IFact[] {
   }
   if (row.active > 0) {
     found.push({ name: 'Running', value: plural(row.active, 'answer'), title: 'Answers running or queued' });
-  }
-  if (row.tokens_per_second !== null && row.tokens_per_second > 0) {
-    found.push({ name: 'Speed', value: rate(row.tokens_per_second), title: 'All answers together' });
   }
   const stays = row.state === 'loaded' ? staying(row) : '';
   if (stays) {
@@ -55,7 +49,9 @@ function staying(row: IModelRow): string {
     return 'never: pinned';
   }
   if (row.expires_in !== null) {
-    return `in ${duration(row.expires_in)}`;
+    const left = row.expires_at ? row.expires_at - Date.now() / 1000 : row.expires_in;
+    return `in ${duration(left)}`;
   }
-  return row.kernels > 0 ? `held by ${plural(row.kernels, 'notebook')}` : '';
+  const users = `${plural(row.kernels, 'notebook')} ${row.kernels === 1 ? 'uses' : 'use'} it`;
+  return row.kernels > 0 ? `not while ${users}` : '';
 }

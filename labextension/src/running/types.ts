@@ -1,0 +1,4 @@
+/** Rejects with `ApiError` or `Unreachable`. */
+export interface IRunningApi {
+  stopRunning(id: string): Promise<unknown>;
+}
