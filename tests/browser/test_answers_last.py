@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.lab import Lab, Notebook
+from tests.browser.lab import Lab
+from tests.browser.notebook import Notebook
 from tests.browser.panels import Chat
 from tests.conftest import Server, wait_until
 
@@ -115,12 +116,12 @@ def test_a_panel_that_is_made_again_goes_on_with_its_conversation(lab: Lab, endl
     finally:
         worker.resume()
     chat.stop.click()
-    expect(chat.answers.locator(".uml-note")).to_contain_text("stopped")
+    expect(chat.notes).to_contain_text("stopped")
     kept = f"generations?kernel={notebook.kernel()}"
     (row,) = lab.server.get(kept).json()["generations"]
     assert row["state"] == "stopped"
     whole = lab.server.get(f"generations/{row['id']}/output").json()["data"]["text/plain"]
-    shown = chat.answers.locator(".uml-body").inner_text()
+    shown = chat.bodies.inner_text()
     assert "".join(whole.split()).startswith("".join(shown.split()))  # the engine may have been a token ahead
     chat.clear.click()
     wait_until(lambda: lab.server.get(kept).json()["generations"] == [])

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.axe import violations
+from tests.browser.conftest import Jupyter
 from tests.browser.lab import Lab
 from tests.conftest import wait_until
+from tests.reliability.parrot import parrot
 
 EXTENSION = "%load_ext jupyter_uml"
 
@@ -32,23 +35,31 @@ SHOW_HOSTILE = f"""\
 from IPython.display import display
 from jupyter_uml.client import Answer
 from jupyter_uml.kernel.cell_view import NotebookView
-from jupyter_uml.display.render import answer_html
-from jupyter_uml.kernel.stream_view import StreamView
+from jupyter_uml.kernel.chat.attached import Image
+from jupyter_uml.kernel.chat.live_answer import LiveAnswer
+from jupyter_uml.kernel.chat.turns import Turn, Turns
+from jupyter_uml.kernel.chat.view import ChatView
 from jupyter_uml.types import ToolCall
 
 hostile = {HOSTILE!r}
 call = ToolCall(hostile, hostile, hostile)
 answer = Answer(hostile, hostile, "stop", reasoning=hostile, tool_calls=(call,))
 NotebookView().answer(answer, hostile, final=True)
-turns = [
-    {{"kind": "question", "text": hostile}},
-    {{"kind": "answer", "html": answer_html(answer), "note": hostile}},
-    {{"kind": "error", "text": hostile}},
-]
-live = {{"html": answer_html(answer), "note": hostile}}
-display(StreamView(turns=turns, live=live, heading=hostile, hint=hostile))"""
+name = hostile.replace(chr(10), " ")
+told = {{"name": name, "note": name}}
+view = ChatView(
+    heading=name, hint=name, notice=name, attached=[told], variables=[told], models=[[name, name]], draft=hostile,
+    settings={{"model": name, "system": hostile, "seed": name}}, faults={{"seed": name}},
+)
+turns = Turns(view)
+turns.add(Turn("1", "question", hostile, (Image(name, b""),)))
+turns.add(Turn("2", "answer", hostile, told={{"parts": LiveAnswer(view, "2").finish(answer), "note": hostile}}))
+turns.add(Turn("3", "error", hostile))
+LiveAnswer(view, "4").show(answer, hostile)
+display(view)"""
 HARMFUL = (
-    "script, img, iframe, svg:not(.uml-send svg), form, input, style, link, object, embed, [onmouseover], [onerror]"
+    "script, img, iframe, svg:not([data-uml-action] > svg), form, input:not([data-uml-action], .uml-menu-top > input), "
+    "style, link, object, embed, [onmouseover], [onerror]"
 )
 
 
@@ -90,11 +101,37 @@ def test_interrupting_a_cell_ends_the_answer_in_the_engine_and_keeps_what_came(l
     assert notebook.kernel() == kernel
 
 
+def test_code_in_an_answer_is_copied_by_mouse_and_by_keyboard(jupyter: Jupyter) -> None:
+    code = "import pandas as pd\n\nsales = pd.read_csv('sales.csv')"
+    parrot(jupyter.server.models / "coder.gguf", f"Read **it**:\n\n```python\n{code}\n```\n\nThen look, مرحبا.")
+    notebook = jupyter.notebook("copied.ipynb", EXTENSION, "%%uml coder\nHow?")
+    notebook.run_all()
+    output = notebook.output(1)
+    copy = output.get_by_role("button", name="Copy the code")
+    expect(copy).to_have_count(1)
+    jupyter.picture("cell-code", output)
+    copy.click()
+    expect(output.get_by_role("button", name="Copied")).to_be_visible()
+    assert jupyter.page.evaluate("navigator.clipboard.readText()") == code
+    jupyter.page.evaluate("navigator.clipboard.writeText('')")
+    expect(copy).to_be_visible()
+    copy.press("Enter")
+    expect(output.get_by_role("button", name="Copied")).to_be_focused()  # and the cell is not being edited
+    assert jupyter.page.evaluate("navigator.clipboard.readText()") == code
+    assert violations(output) == []
+    notebook.run(1)
+    expect(copy).to_have_count(1)
+    assert "button" not in str(notebook.outputs(1))
+
+
 def test_a_hostile_answer_runs_nothing_loads_nothing_and_asks_for_nothing(lab: Lab) -> None:
     notebook = lab.notebook("hostile.ipynb", SHOW_HOSTILE)
     notebook.run(0)
     output = notebook.output(0)
-    expect(output.locator(".uml-live .uml-body")).to_contain_text("the end")
+    expect(output.locator(".uml-live > .uml-body")).to_contain_text("the end")
+    output.locator("[data-uml-action='reasoning']").first.click()
+    output.locator("[data-uml-action='settings']").click()
+    output.locator("[data-uml-action='attach']").click()
     expect(output.locator(".jp-RenderedHTML").first).to_contain_text("the end")
     shown = output.locator(".jp-RenderedHTML, .uml-chat")
     assert shown.locator(HARMFUL).evaluate_all("all => all.map(one => one.outerHTML)") == []

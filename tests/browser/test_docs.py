@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 import pytest
 from playwright.sync_api import Browser, Page
 
 from jupyter_uml.server import docs
-from tests.browser.conftest import RESULTS
+from tests.browser.conftest import RESULTS, clear
 from tests.conftest import Server
 
 pytestmark = pytest.mark.skipif(not (docs.BUILT / "swagger-ui-bundle.js").is_file(), reason="Swagger UI is not built")
@@ -53,12 +53,22 @@ class Reader:
         assert not self.complaints
 
 
-@pytest.fixture(params=["light", "dark"])
-def reader(browser: Browser, lab_server: Server, request: pytest.FixtureRequest) -> Iterator[Reader]:
-    context = browser.new_context(color_scheme=request.param, viewport={"width": 1200, "height": 1000})
+@pytest.fixture
+def scheme() -> Literal["light", "dark"]:
+    """Which of the two the visitor prefers."""
+    return "light"
+
+
+in_both_schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
+
+
+@pytest.fixture
+def reader(browser: Browser, lab_server: Server, scheme: Literal["light", "dark"]) -> Iterator[Reader]:
+    context = browser.new_context(color_scheme=scheme, viewport={"width": 1200, "height": 1000})
     context.set_default_timeout(20_000)
     yield Reader(context.new_page(), lab_server)
     context.close()
+    clear(lab_server)
 
 
 def picture(reader: Reader, name: str) -> None:
@@ -74,6 +84,7 @@ def brightness(reader: Reader, place: str, what: str) -> int:
     return int(reader.page.locator(place).first.evaluate(script))
 
 
+@in_both_schemes
 def test_it_is_shown_and_asks_nobody_else(reader: Reader) -> None:
     reader.sign_in()
     reader.open("docs")
@@ -130,6 +141,7 @@ def test_the_policy_holds(reader: Reader) -> None:
     assert len([text for text in reader.complaints if "Content Security Policy" in text]) >= 3
 
 
+@in_both_schemes
 def test_the_socket_page(reader: Reader) -> None:
     reader.sign_in()
     reader.open("docs/socket")

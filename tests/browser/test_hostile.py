@@ -20,6 +20,7 @@ from tests.reliability.canary import Canary, canary
 from tests.reliability.hostile_text import END, hostile_text
 from tests.reliability.parrot import parrot
 
+OWN_FORMS = '.jp-uml-Form[aria-label="New key"], .jp-uml-Form[aria-label="Pull a model"]'  # of the sidebar
 HARMFUL = ELEMENTS.replace("svg:not(", "svg:not([data-icon], [data-icon] *, ")  # JupyterLab's own
 NAME = '<img src="{url}/file" onerror="document.title=\'harmed\'"><script>1</script>'
 
@@ -44,8 +45,8 @@ def text(lab: Lab, bird: Canary) -> str:
 
 def check_harmless(shown: Locator) -> None:
     """It is text and links to other sites; hovering over any of it does nothing."""
-    ours = "all => all.filter(one => !one.closest('.jp-uml-NewKey > .jp-uml-Form')).map(one => one.outerHTML)"
-    assert shown.locator(HARMFUL).evaluate_all(ours) == []  # the sidebar has a form of its own, for keys
+    foreign = "(all, ours) => all.filter(one => !one.closest(ours)).map(one => one.outerHTML)"
+    assert shown.locator(HARMFUL).evaluate_all(foreign, OWN_FORMS) == []
     styled = "all => all.filter(one => getComputedStyle(one).position === 'fixed').map(one => one.outerHTML)"
     assert shown.locator("*").evaluate_all(styled) == []
     links = shown.locator("a[href]").evaluate_all("all => all.map(one => [new URL(one.href).protocol, one.rel])")

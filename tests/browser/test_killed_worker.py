@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import openai
 from playwright.sync_api import expect
 
-from tests.browser.lab import Lab, Notebook
+from tests.browser.lab import Lab
+from tests.browser.notebook import Notebook
 from tests.conftest import Server, wait_until
 
 

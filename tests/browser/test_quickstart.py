@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import shutil
+import time
+from functools import partial
 from pathlib import Path
 
 import nbformat
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.lab import Lab
-from tests.browser.panels import Chat, Models
+from tests.browser.panels import Chat, Models, Sidebar
 
 QUICKSTART = Path(__file__).parents[2] / "notebooks" / "01-quickstart.ipynb"
 CELLS = [cell.source for cell in nbformat.read(QUICKSTART, as_version=4).cells]
+# The plots show how it went on: a single sample is a line between two points.
+DRAWN = """() => [...document.querySelectorAll('.jp-uml-Plot')].every(
+    plot => [...plot.querySelectorAll('polyline')].some(line => line.points.numberOfItems > 2))"""
+
+
+def since(start: float, route: Route) -> None:
+    body = route.fetch().json()
+    route.fulfill(json={**body, "samples": [sample for sample in body["samples"] if sample["time"] > start]})
 
 
 def cell_with(text: str) -> int:
@@ -20,13 +30,16 @@ def cell_with(text: str) -> int:
 
 
 def test_the_quickstart_runs_to_its_end_and_its_panels_answer_in_light_and_dark(lab: Lab) -> None:
+    lab.page.route("**/uml/models/demo/history*", partial(since, time.time()))  # the plots show this test alone
     shutil.copy(QUICKSTART, lab.work)
     notebook = lab.open(QUICKSTART.name)
     lab.command("application:close-other-tabs")
-    sidebar = lab.sidebar()
     notebook.run_all(seconds=60)
     assert notebook.errors() == []
+    lab.page.locator(".jp-uml-Status").get_by_role("button", name="demo").click()
+    sidebar = Sidebar(lab.page.locator(".jp-uml-Sidebar"))
     expect(sidebar.row("demo", "loaded")).to_be_visible()
+    lab.page.wait_for_function(DRAWN)
 
     question = cell_with("%%uml")
     answer = notebook.output(question)

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Locator, expect
 
+from tests.browser import axe
 from tests.browser.lab import Lab
 from tests.conftest import TLS
 
@@ -18,7 +19,7 @@ HOSTILE = '<img src=x onerror="window.hurt=1"> & co'
 def keys(lab: Lab) -> Iterator[Locator]:
     """The section, open. The keys that the test made are revoked after it."""
     before = {row["id"] for row in rows(lab)}
-    section = lab.sidebar().root.locator(".jp-uml-Keys")
+    section = lab.sidebar().root.locator("[data-uml-section=keys]")
     expect(section.get_by_text("New key", exact=True)).to_be_hidden()
     section.get_by_text("API keys", exact=True).click()
     section.get_by_text("New key", exact=True).click()
@@ -40,9 +41,10 @@ def status(lab: Lab, secret: str) -> int:
 
 
 def pictures(lab: Lab, name: str) -> None:
-    for theme in ("Light", "Dark"):
-        lab.theme(f"JupyterLab {theme}")
-        lab.picture(f"{name}-{theme.lower()}", lab.sidebar().root)
+    root = lab.sidebar().root
+    for theme in lab.in_both_themes():
+        assert axe.violations(root.locator("[data-uml-section=keys]")) == []
+        lab.picture(f"{name}-{theme.lower()}", root)
 
 
 def test_a_key_is_made_copied_used_and_revoked(lab: Lab, keys: Locator) -> None:
