@@ -6,7 +6,7 @@ PYTHON ?= python3
 NOTEBOOK ?= notebooks/01-quickstart.ipynb
 LAB_ARGS ?=
 BENCH_ARGS ?=
-PICTURES = quickstart panels
+PICTURES = quickstart panels model-panel-lab-light chat-panel sidebar-sections-light notebook7-light inline-light docs-light sidebar-keys-new-light
 
 BIN = $(VENV)/bin
 PY = $(BIN)/python
@@ -67,13 +67,15 @@ types: $(VENV)/.test
 
 # Side by side, as about half of the time is waiting. The last one shows its progress, the others are shown at their ends.
 UNIT_1 = tests/engine tests/demo tests/bench tests/reliability tests/commands tests/protocol
-UNIT_2 = tests/server tests/client tests/kernel
+UNIT_2 = tests/server tests/client
+UNIT_3 = tests/loader/lifecycle tests/loader/memory tests/access
+UNIT_ELSEWHERE = $(UNIT_1) $(UNIT_2) $(UNIT_3)
 unit: $(VENV)/.test
 	$(call step,unit tests)
-	@set +e; logs=$$(mktemp -d); $(PYTEST) -m 'not browser' $(UNIT_1) >"$$logs/1" 2>&1 & first=$$!; \
-	$(PYTEST) -m 'not browser' $(UNIT_2) >"$$logs/2" 2>&1 & second=$$!; \
-	$(PYTEST) -m 'not browser' $(patsubst %,--ignore=%,$(UNIT_1) $(UNIT_2)) tests; failed=$$?; \
-	wait $$first || failed=1; cat "$$logs/1"; wait $$second || failed=1; cat "$$logs/2"; rm -r "$$logs"; exit $$failed
+	@set +e; logs=$$(mktemp -d); begin() { log="$$logs/$$1"; shift; $(PYTEST) -m 'not browser' "$$@" >"$$log" 2>&1 & pids="$$pids $$!"; }; \
+	begin 1 $(UNIT_1); begin 2 $(UNIT_2); begin 3 $(UNIT_3); \
+	$(PYTEST) -m 'not browser' $(UNIT_ELSEWHERE:%=--ignore=%) tests; failed=$$?; \
+	for pid in $$pids; do wait $$pid || failed=1; done; cat "$$logs"/*; rm -r "$$logs"; exit $$failed
 
 sidebar: $(VENV)/.test
 	$(call step,sidebar tests)
@@ -83,11 +85,20 @@ notebooks: $(VENV)/.test
 	$(call step,notebooks)
 	@$(PYTEST) -p nbval.plugin --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
 
-# In a process of their own: Playwright keeps an event loop running.
+# In processes of their own: Playwright keeps an event loop running. Two side by side, as half of the time is waiting, and
+# alone those that measure, with the one that asks what all of them have pressed.
+BROWSER_1 = $(patsubst %,tests/browser/test_%.py,chat_panel palette sidebar sidebar_sections status_bar)
+BROWSER_ALONE = $(patsubst %,tests/browser/test_%.py,inline live_tabs responsive every_button)
 browser: $(VENV)/.test
 	$(call step,browser tests)
 	@chromium=$${UML_CHROMIUM:-$$(command -v chromium || command -v chromium-browser || command -v google-chrome)}; \
-	if [ -n "$$chromium" ]; then UML_CHROMIUM="$$chromium" $(PYTEST) -m browser tests/browser; \
+	if [ -n "$$chromium" ]; then \
+		set +e; pressed=$$(mktemp -d); log=$$(mktemp); export UML_CHROMIUM="$$chromium" UML_PRESSED="$$pressed"; \
+		$(PYTEST) -m browser $(BROWSER_1) >"$$log" 2>&1 & \
+		$(PYTEST) -m browser $(patsubst %,--ignore=%,$(BROWSER_1) $(BROWSER_ALONE)) tests/browser; failed=$$?; \
+		wait $$! || failed=1; cat "$$log"; \
+		$(PYTEST) -m browser $(BROWSER_ALONE) || failed=1; \
+		rm -r "$$pressed" "$$log"; exit $$failed; \
 	elif [ "$$CI" = true ]; then echo 'No Chromium: the browser tests cannot run.' >&2; exit 1; \
 	else echo 'LEFT OUT: no Chromium found. Install chromium, or set UML_CHROMIUM to a Chrome.'; fi
 

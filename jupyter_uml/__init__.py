@@ -17,8 +17,8 @@ The way of a request, here of a `%%uml` cell:
 4. `loader/handle.py` sends the request through `loader/process.py` to the model's worker process, in the messages of
    `ipc.py`.
 5. `worker.py` hands it to `engine/engine.py`, which builds the prompt (`engine/prompt.py`, with the chat template of
-   `engine/chat.py`), settles what is expected of the answer (`engine/expectation.py`: tools, form, reasoning) and lets
-   it wait for a place (`engine/places.py`).
+   `engine/chat.py`; a gap in code by `engine/gap.py`), settles what is expected of the answer
+   (`engine/expectation.py`: tools, form, reasoning) and lets it wait for a place (`engine/places.py`).
 6. `Engine.step()` gives places, with whatever prefix is already computed (`engine/kv_cache.py`, `engine/state_store.py`
    for RAM and disk), plans (`engine/scheduler.py`), guesses ahead (`engine/speculation.py`, `engine/drafting.py`),
    computes (`engine/context.py`), draws the next tokens (`engine/sampler.py`, `engine/grammar.py`) and tells text,
@@ -26,7 +26,8 @@ The way of a request, here of a `%%uml` cell:
    of models). Embeddings and scores take turns with that (`engine/side_work.py`).
 7. One message a step brings the new pieces back; `service.py` yields them as chunks, `protocol/` makes them events,
    `server/stream.py` writes these at the reader's pace.
-8. The client decodes them (`client/sse.py`), and `display/render.py` shows them as Markdown that cannot harm the page.
+8. The client decodes them (`client/sse.py`), and `display/render.py` shows them: as Markdown that cannot harm the page
+   (`display/markdown.py`), with its code in colours (`display/highlight.py`).
 
 Closing the stream at any point of this way aborts the sequence in the engine, unless the request has a label: then
 `generations/` keeps the answer in a log, `server/kept.py` and `client/local_generations.py` write it, anybody who is
@@ -34,11 +35,18 @@ allowed to reads it on, and only `stop` ends it. Errors travel the same way back
 without a server runs steps 3 to 7 in place (`LocalTransport`), the `openai` package included.
 
 Beside the way: `kernel/record.py` says in each output what its answer came from, `kernel/answer_cache.py` keeps
-answers, `kernel/verify.py` asks them again; `kernel/map.py` is `uml.map`. `loader/hub/` brings models here,
-`loader/health.py` watches the workers; `cell_traceback.py` shortens what a cell shows of an error; `commands/` holds
-the sub-commands of `jupyter uml`; `server/extension.py` is what Jupyter starts, `server/parts.py` builds everything
-once; `demo/` holds the bundled model and what it was trained by; `labextension/` (outside the package) is JupyterLab's
-sidebar. A file imports from lower layers only, as `tests/test_layers.py` lists them.
+answers, `kernel/verify.py` asks them again; `kernel/map.py` is `uml.map`. `kernel/model_panel.py` is the panel for
+models: `live_models.py` hears what the server says, `forecast.py` what would fit, `audience.py` whether anybody looks;
+`kernel/chat_panel.py` with `kernel/chat/` is the one to talk in, and `kernel/esm.py` joins the `assets/` of both.
+`loader/hub/` brings models here, `loader/health.py` watches the workers; `live/` sees what changes, tells whoever
+watches (`server/events.py`, `client/watch.py`) and stops what runs (`server/running.py`). `cell_traceback.py` shortens
+what a cell shows of an error; `commands/` holds the sub-commands of `jupyter uml`; `server/extension.py` is what
+Jupyter starts, `server/parts.py` builds everything once; `demo/` holds the bundled model and what it was trained by.
+
+`labextension/` (outside the package) is JupyterLab's part: the sidebar over the live state (`src/live.ts`), the status
+bar and the palette, `src/answers/` for answers that went on without their page, `src/cells/` for what the chat exports,
+`src/inline/` for suggestions while typing (`protocol/native/inline_completion.py`, of whose text `suggestion.py` keeps
+what is worth offering). A file imports from lower layers only, as `tests/test_layers.py` lists them.
 """
 
 from __future__ import annotations

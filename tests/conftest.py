@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import hypothesis
 import psutil
 import pytest
 
@@ -31,6 +32,8 @@ from tests.warm_start import Forked
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 START_SECONDS = 60.0
+hypothesis.settings.register_profile("untimed", deadline=None)  # the machine may be busy with other things
+hypothesis.settings.load_profile("untimed")
 QUICK_START = Path(__file__).with_name("quick_start")
 # Of these only JupyterLab's own tests notice something; jupyter_lsp alone runs npm for a second.
 OTHERS = ("jupyterlab", "jupyter_lsp", "jupyter_server_terminals", "notebook_shim")

@@ -52,7 +52,7 @@ class Row:
     size: float | None = None
 
 
-# What was tried for each workload stands in the README, under Speed.
+# What was tried for each workload stands in notebooks/measurements.md, under Speed.
 FAST = ("--no-kv-unified", "--cache-ram", "0")
 DECODING = (*FAST, "-fa", "off")  # flash attention is quicker at prompts and slower at answers, on a CPU
 SMALL_STEPS = ("-b", "128", "-ub", "128")

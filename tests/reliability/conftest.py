@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import Server, launch, wait_until
 
 ROOT = Path(__file__).parents[2]
-# The long form kills as often as README tells, and has its limits, for a machine with nothing else to do.
+# The long form kills as often as notebooks/measurements.md tells, and needs a machine that does nothing else.
 LONG = os.environ.get("UML_RELIABILITY") == "long"
 INSIDE = "--ServerApp.jpserver_extensions=tests.reliability.inside=True"
 

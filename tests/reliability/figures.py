@@ -1,5 +1,5 @@
 """What the tests of this folder measured: each notes its figures, and `python tests/reliability/figures.py` shows them
-as the rows of README's table."""
+as the rows of the table in notebooks/measurements.md."""
 
 from __future__ import annotations
 

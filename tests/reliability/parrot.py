@@ -17,22 +17,24 @@ from tests.engine.tiny_models import demo_fields, finish
 PIECE = 8  # characters of the text in a token, or some more
 _CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 _END = _CONTROL.index("<|im_end|>")
+_INFILL = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")  # llama.cpp knows these
 _BLOCK = 64  # embeddings are a multiple of it long
 _SURE, _DEFAULT = 4.0, 2.0  # so much more likely is what follows than the end, and the end than anything else
 
 
-def parrot(path: Path, text: str, *, name: str = "parrot", template: str | None = None) -> Path:
-    """Write the model's file. `name`: what its metadata call it; `template`: instead of the demo model's."""
-    letters = _letters()
-    tokens = [*_CONTROL, *letters, *("".join(letters[byte] for byte in piece.encode()) for piece in _pieces(text))]
-    first = len(_CONTROL) + len(letters)
-    prompt_end = len(_CONTROL) + ord("\n")
+def parrot(path: Path, text: str, *, name: str = "parrot", template: str | None = None, infill: bool = False) -> Path:
+    """Write the model's file. `name`: what its metadata call it; `template`: instead of the demo model's. One for
+    `infill` answers so to the end of a prompt with a gap to be filled, and to no other."""
+    letters, control = _letters(), (*_CONTROL, *(_INFILL if infill else ()))
+    tokens = [*control, *letters, *("".join(letters[byte] for byte in piece.encode()) for piece in _pieces(text))]
+    first = len(control) + len(letters)
+    prompt_end = len(control) - 1 if infill else len(control) + ord("\n")
     followers = {token: token + 1 for token in range(first, len(tokens) - 1)} | {prompt_end: first}
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name(name)
     width = -(-len(tokens) // _BLOCK) * _BLOCK
     _describe(writer, width)
-    _add_vocabulary(writer, tokens, template)
+    _add_vocabulary(writer, tokens, len(control), template)
     return finish(writer, _weights(len(tokens), width, followers), path)
 
 
@@ -64,11 +66,11 @@ def _describe(writer: gguf.GGUFWriter, width: int) -> None:
     writer.add_layer_norm_rms_eps(1e-5)
 
 
-def _add_vocabulary(writer: gguf.GGUFWriter, tokens: list[str], template: str | None) -> None:
+def _add_vocabulary(writer: gguf.GGUFWriter, tokens: list[str], controls: int, template: str | None) -> None:
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
     writer.add_token_list(tokens)
-    kinds = [gguf.TokenType.CONTROL] * len(_CONTROL) + [gguf.TokenType.NORMAL] * (len(tokens) - len(_CONTROL))
+    kinds = [gguf.TokenType.CONTROL] * controls + [gguf.TokenType.NORMAL] * (len(tokens) - controls)
     writer.add_token_types(kinds)
     writer.add_token_merges(["Ġ Ġ"])
     writer.add_bos_token_id(0)

@@ -11,6 +11,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from jupyter_uml.client import UniversalClient
+from jupyter_uml.display.bundle import MARK
+from jupyter_uml.display.highlight import PALETTE
 from jupyter_uml.kernel import notebook
 from jupyter_uml.kernel.chat_panel import ChatPanel
 from jupyter_uml.kernel.magics import register
@@ -162,7 +164,7 @@ def test_a_cell_shows_text_and_nothing_else(kernel: Kernel) -> None:
         assert set(step) == {"text/html", "text/plain"}
         check_plain(step["text/plain"] + step["text/html"])
     body, _, note = shown.html.rpartition("<div")
-    check(body.removeprefix('<div style="overflow-wrap:anywhere">').removesuffix("</div>"))
+    check(body.removeprefix(f'<div class="{MARK}" style="overflow-wrap:anywhere;{PALETTE}">').removesuffix("</div>"))
     assert END in body
     assert "tokens" in note
 
@@ -183,7 +185,7 @@ def test_a_panel_shows_text_and_nothing_else(target: Server) -> None:
         panel = ChatPanel("parrot", client=client)
         panel.send(f"{TERMINAL}{TURNED}")
         panel.wait()
-        html = panel.view.turns[-1]["html"]
+        html = "".join(panel.view.blocks(panel.view.turns[-1]["id"], "text"))
         assert END in html
         check(html)
         check_plain(html)
