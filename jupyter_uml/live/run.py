@@ -111,6 +111,7 @@ class Run:
         finally:
             computing.close()  # where it has not begun
             self._works.discard(work)
+            work.task = None  # whose error would hold all that was asked, as its traceback comes by here
             work.ended.set()
 
     def _check(self) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import pytest
 
-from jupyter_uml.errors import GenerationNotFound, GenerationStopped
+from jupyter_uml.errors import GenerationNotFound, GenerationStopped, InvalidRequest
 from jupyter_uml.live import Run, Running
 from jupyter_uml.types import Chunk, GenerateRequest, GenerationLabel, Message
 
@@ -92,6 +94,30 @@ async def test_what_is_computed_as_a_whole() -> None:
         await computing
     with pytest.raises(GenerationStopped):  # nor does anything else begin for it
         await run.result(asyncio.sleep(SECONDS * 10))
+
+
+async def test_what_was_asked_is_not_kept_by_its_error() -> None:
+    """It may be megabytes, and garbage that refers to itself stays until a collection, which may be long."""
+
+    class Asked: ...
+
+    asked = Asked()
+    gone = weakref.ref(asked)
+
+    async def compute(asked: Asked) -> None:
+        await asyncio.sleep(0)
+        raise InvalidRequest("It is too long.")
+
+    run = entered(Running())
+    gc.disable()
+    try:
+        answering = asyncio.create_task(run.result(compute(asked)))
+        await asyncio.wait({answering})
+        assert isinstance(answering.exception(), InvalidRequest)
+        del asked, answering
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 async def test_two_who_stop_it_at_once() -> None:
