@@ -14,6 +14,7 @@ from jupyter_uml.client import UniversalClient
 from jupyter_uml.client.discover import own_kernel_id
 from jupyter_uml.client.loop_thread import Job
 from jupyter_uml.errors import InvalidRequest, UmlError
+from jupyter_uml.kernel.audience import Audience
 from jupyter_uml.kernel.cells_above import notebook_path
 from jupyter_uml.kernel.chat.attached import Attached, asked
 from jupyter_uml.kernel.chat.desk import Desk
@@ -51,7 +52,8 @@ class ChatPanel(widgets.VBox):
         self._asked, self._left = False, 0  # a question that waits; answers of before that are still to be read
         self._reader = Reader(self.view, self._turns, self._client.aio, lambda: self._asked or self._left > 0)
         self.view.observe(self._settings_changed, "settings")
-        self.view.on_action(self._on_action)
+        self._audience = Audience(self._client.background, self._desk.look)
+        self.view.on_action(self._on_action, self._audience.hear)
         self._returned: Job[None] = self._client.background.start(self._return())
         self._job = self._reading = self._returned
 
@@ -132,6 +134,13 @@ class ChatPanel(widgets.VBox):
     def wait(self) -> None:
         """Until the answer is there, or has failed."""
         self._job.wait()
+
+    def close(self) -> None:
+        """Show nothing any more, and listen to nothing; an answer under way goes on without it."""
+        if "_audience" in vars(self):  # ipywidgets closes also what was never built to its end
+            self._audience.leave()
+            self.view.close()
+        super().close()
 
     def _on_action(self, action: str, fields: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
         text, turn, name = (str(fields.get(field) or "") for field in ("text", "turn", "name"))

@@ -329,6 +329,21 @@ def test_a_model_that_sees_is_shown_an_image(lab: Lab) -> None:
     assert answers[0] == answers[2] != answers[1]
     chat.input.evaluate(GIVE, ["paste", list(png(8, 8)), ["a table's cells"]])
     expect(chat.chips).to_have_count(0)  # text that comes with its own picture is text
+    chat.button("attach").click()
+    with lab.page.expect_file_chooser() as chosen:
+        chat.button("attach-image").click()
+    chosen.value.set_files([{"name": "a.png", "mimeType": "image/png", "buffer": png(8, 8)}])
+    expect(chat.chips).to_contain_text("a.png")
+
+
+def test_which_models_there_are_is_known_at_once(lab: Lab) -> None:
+    chat = open_chat(lab)
+    chat.button("settings").click()
+    expect(chat.setting("model")).not_to_contain_text("loaded")
+    lab.server.post("load_model", {"model": "demo"}).raise_for_status()
+    expect(chat.setting("model")).to_contain_text("loaded", timeout=1000)
+    lab.server.post("unload_model", {"model": "demo"}).raise_for_status()
+    expect(chat.setting("model")).not_to_contain_text("loaded", timeout=1000)
 
 
 def test_a_variable_goes_with_a_question_and_an_image_only_where_it_is_seen(lab: Lab) -> None:
@@ -351,9 +366,10 @@ def test_a_variable_goes_with_a_question_and_an_image_only_where_it_is_seen(lab:
     expect(chat.questions.locator("xpath=..")).to_contain_text("rows (list, 3 items)")
     expect(chat.notes).to_contain_text("complete")
     chat.button("attach").click()
-    with lab.page.expect_file_chooser() as chosen:
-        chat.button("attach-image").click()
-    chosen.value.set_files([{"name": "a.png", "mimeType": "image/png", "buffer": png(8, 8)}])
+    expect(chat.button("attach-image")).to_be_disabled()
+    expect(chat.root.get_by_role("group", name="Attach")).to_contain_text("demo does not see images")
+    chat.button("find-variable").press("Escape")
+    chat.input.evaluate(GIVE, ["paste", list(png(8, 8)), []])
     expect(chat.footer).to_contain_text("demo does not see images")
     drop = """(node, html) => {
       const data = new DataTransfer();

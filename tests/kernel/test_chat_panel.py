@@ -463,9 +463,12 @@ def test_an_image_is_refused_where_nobody_sees_it(chat: ChatPanel, stub: StubSer
     list_models(chat)
     act(chat, "image", name="cat.png", buffers=(PNG,))
     assert chat.view.notice == "demo does not see images. Choose a model that does in the settings."
+    assert chat.view.blind == chat.view.notice  # the page says so before
     act(chat, "image", name="cat.png", buffers=(b"<svg onload=alert(1)>",))
     assert "image" in chat.view.notice
     assert chat.view.attached == []
+    set_fields(chat, model="one that is not known yet")
+    assert chat.view.blind == ""
 
 
 # --- export ------------------------------------------------------------------------------------
@@ -521,6 +524,20 @@ def test_a_panel_on_a_real_server(client: UniversalClient, server: Server) -> No
     panel.wait()
     wait_until(lambda: server.model("endless")["active"] == 0, 1)
     assert "stopped" in panel.view.turns[-1]["note"]
+
+
+def test_what_others_load_is_known_while_somebody_looks(client: UniversalClient, server: Server) -> None:
+    client.unload("demo")
+    panel = ChatPanel("demo", client=client)
+    panel.wait()
+    panel.view._handle_custom_msg({"view": "one", "seen": True}, [])
+    wait_until(lambda: panel.view.models)
+    assert "loaded" not in dict(panel.view.models)["demo"]
+    server.post("load_model", {"model": "demo"}).raise_for_status()
+    wait_until(lambda: "loaded" in dict(panel.view.models)["demo"], 1)
+    server.post("unload_model", {"model": "demo"}).raise_for_status()
+    wait_until(lambda: "loaded" not in dict(panel.view.models)["demo"], 1)
+    panel.close()
 
 
 def test_an_answer_that_was_replaced_does_not_come_back(

@@ -36,7 +36,8 @@ class Attachments {
     this.file.accept = IMAGE_TYPES.join(',');
     this.file.hidden = true;
     this.file.addEventListener('change', () => this.take(this.file.files));
-    button(top, { action: 'attach-image', label: 'Image …', press: () => this.file.click() });
+    this.image = button(top, { action: 'attach-image', label: 'Image …', press: () => this.file.click() });
+    this.blind = element('div', 'uml-quiet', this.menu);
     this.list = element('div', 'uml-variables', this.menu);
     this.menu.addEventListener('keydown', event => this.key(event));
   }
@@ -133,6 +134,9 @@ class Attachments {
   }
 
   show() {
+    this.blind.textContent = this.image.title = this.view.model.get('blind');
+    this.image.disabled = this.blind.textContent !== '';
+    this.blind.hidden = !this.image.disabled;
     const attached = this.view.model.get('attached');
     this.chips.hidden = attached.length === 0;
     this.chips.replaceChildren(...attached.map(({ name, note }) => {

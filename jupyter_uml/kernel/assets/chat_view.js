@@ -105,7 +105,8 @@ class ChatView {
       watch(this.model, ['heading', 'hint'], () => this.showHeading()),
       watch(this.model, ['settings', 'faults', 'models'], () => this.settings.show()),
       watch(this.model, ['variables'], () => this.attachments.showVariables()),
-      watch(this.model, ['attached'], () => this.attachments.show()),
+      watch(this.model, ['attached', 'blind'], () => this.attachments.show()),
+      sayWhileSeen(this.root, this.id, this.messenger),
       watch(this.model, ['notice'], () => this.refused()),
       watch(this.model, ['draft'], () => this.follow()),
     ];

@@ -1,5 +1,7 @@
 // What the widgets' pages are made of. Texts go in by textContent, so none of them can be markup.
 
+const SEEN_INTERVAL = 15_000; // milliseconds, in which a page says that it is still looked at
+
 // Paths of 16 by 16 units, drawn as lines.
 const ICONS = {
   send: 'M8 13V3.5M3.5 8 8 3.5 12.5 8',
@@ -156,5 +158,24 @@ function whileSeen(node, tell) {
   return () => {
     observer.disconnect();
     document.removeEventListener('visibilitychange', look);
+  };
+}
+
+// The kernel is told whether a view is seen, and again and again while it is: a page that was killed says nothing any
+// more. Returns what ends that.
+function sayWhileSeen(node, view, messenger) {
+  let saying;
+  const tell = seen => {
+    clearInterval(saying);
+    const say = () => messenger.whisper({ view, seen });
+    say();
+    if (seen) {
+      saying = setInterval(say, SEEN_INTERVAL);
+    }
+  };
+  const stop = whileSeen(node, tell);
+  return () => {
+    stop();
+    tell(false);
   };
 }

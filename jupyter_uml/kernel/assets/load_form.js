@@ -9,6 +9,7 @@ const OPTIONS = [
   ['n_gpu_layers', 'GPU layers', 'Layers that the GPU computes; -1 is all', { min: -1 }],
   ['keep_alive', 'Keep for', 'Unload after so long without use: seconds, or 10m, 2h; -1 is never', null],
 ];
+const KEEP = [['5m', '5 minutes'], ['30m', '30 minutes'], ['2h', '2 hours'], ['24h', '1 day'], ['-1', 'ever']];
 
 // Lengths for a slider: sixteen steps from each power of two to the next, as multiples of 256.
 function lengthsUpTo(longest) {
@@ -69,15 +70,21 @@ class ContextField {
 
 // The other settings, folded.
 class OptionFields {
-  constructor(parent, set) {
+  constructor(parent, id, set) {
     const details = element('details', 'uml-options', parent);
     const summary = element('summary', '', details);
     summary.textContent = 'Options';
     summary.dataset.umlAction = 'options';
     const grid = element('div', 'uml-grid', details);
+    const times = element('datalist', '', grid);
+    times.id = `${id}-times`;
+    times.append(...KEEP.map(([value, text]) => new Option(text, value)));
     this.fields = OPTIONS.map(([name, label, hint, kind]) => {
       const control = Array.isArray(kind) ? this.choice(name, kind, set) : this.box(name, kind, set);
       control.dataset.umlAction = 'option';
+      if (name === 'keep_alive') {
+        control.setAttribute('list', times.id);
+      }
       return { name, control, node: field(grid, label, control, hint) };
     });
   }

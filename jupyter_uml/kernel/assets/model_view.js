@@ -1,7 +1,6 @@
 // The page's side of ModelView. Needs elements.js, figures.js, plot.js, fit_bar.js, load_form.js and confirm.js.
 
 const MANY = 12; // models, from which on there is a filter
-const SEEN_INTERVAL = 15_000; // in which a page says that it is still looked at
 const QUIET = 120; // milliseconds without a change, before the kernel is told of an option
 
 class ModelView {
@@ -20,7 +19,7 @@ class ModelView {
       watch(model, ['samples'], () => this.showSamples()),
       watch(model, ['notice'], () => this.tell(this.notice, model.get('notice'))),
       this.watchKernel(),
-      whileSeen(root, seen => this.seen(seen)),
+      sayWhileSeen(root, this.id, this.messenger),
     ];
     this.showChoices();
     this.show();
@@ -31,7 +30,6 @@ class ModelView {
   remove() {
     this.stops.forEach(stop => stop());
     this.messenger.remove();
-    this.seen(false);
     clearTimeout(this.typing);
     cancelAnimationFrame(this.frame);
   }
@@ -65,7 +63,7 @@ class ModelView {
       title: 'The longest context that fits',
       press: () => this.set('n_ctx', String(this.model.get('fit').largest), 0),
     });
-    this.options = new OptionFields(this.root, set);
+    this.options = new OptionFields(this.root, this.id, set);
     this.plots = element('div', 'uml-plots', this.root);
     this.memory = new Plot(this.plots, { name: 'Memory', format: sizeText });
     this.speed = new Plot(this.plots, { name: 'Speed', format: rateText });
@@ -155,15 +153,6 @@ class ModelView {
     this.model.set('options', this.edited);
     this.edited = undefined;
     this.model.save_changes();
-  }
-
-  seen(seen) {
-    clearInterval(this.looking);
-    const say = () => this.messenger.whisper({ view: this.id, seen });
-    say();
-    if (seen) {
-      this.looking = setInterval(say, SEEN_INTERVAL);
-    }
   }
 
   // --- what it shows ----------------------------------------------------------------------------

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from jupyter_uml.client import UniversalClient
 from jupyter_uml.display import figures
 from jupyter_uml.errors import InvalidRequest, UmlError
 from jupyter_uml.kernel.chat.attached import MAX_ATTACHED, Attached, Variable, image_of, value_of
 from jupyter_uml.kernel.chat.variables import kind_of, listed, notebook_names
 from jupyter_uml.kernel.chat.view import ChatView
-from jupyter_uml.types import ModelStatus
+from jupyter_uml.kernel.live_models import live_models
+from jupyter_uml.types import ModelStatus, ServerState
 
 
 class Desk:
@@ -18,6 +21,8 @@ class Desk:
         self._view, self._client = view, client
         self._waiting: list[Variable | Attached] = []
         self._models: dict[str, ModelStatus] = {}
+        self._unfollow: Callable[[], None] | None = None
+        view.observe(lambda _: self._look_at_model(), ["settings", "heading", "models"])
 
     def list_models(self) -> None:
         """Ask which there are; returns at once."""
@@ -42,7 +47,8 @@ class Desk:
             InvalidRequest: it cannot be read, the model sees no images, or too much is attached.
         """
         image = image_of(name, data)
-        self._check_sight()
+        if self._view.blind:
+            raise InvalidRequest(self._view.blind)
         self._add(image)
 
     def detach(self, name: str) -> None:
@@ -72,15 +78,34 @@ class Desk:
     def _tell(self) -> None:
         self._view.attached = [each.told() for each in self._waiting]
 
-    async def refresh(self) -> None:
-        """Learn which models there are.
+    # --- which models there are, on the client's thread -----------------------------------------
 
+    async def refresh(self) -> None:
+        """
         Raises:
             UmlError: nobody can be asked.
         """
-        usable = [row for row in await self._client.aio.models() if row.reason is None]
+        self._know(await self._client.aio.models())
+
+    def look(self, seen: bool) -> None:
+        """Hear of the models while somebody sees the panel."""
+        if seen:
+            self._unfollow = live_models(self._client).follow(self)
+        elif self._unfollow is not None:
+            self._unfollow()
+            self._unfollow = None
+
+    def take(self, state: ServerState) -> None:
+        self._know(state.models)
+
+    def fail(self, error: UmlError) -> None:
+        """What is known stands: whoever asks is told."""
+
+    def _know(self, rows: Sequence[ModelStatus]) -> None:
+        usable = [row for row in rows if row.reason is None]
         self._models = {row.id: row for row in usable}
         self._view.models = [[row.id, _label(row)] for row in usable]
+        self._look_at_model()
 
     async def _list_models(self) -> None:
         try:
@@ -88,11 +113,13 @@ class Desk:
         except UmlError as error:
             self._view.notice = str(error)
 
-    def _check_sight(self) -> None:
+    def _look_at_model(self) -> None:
         """Of a model that is not known, whoever asks it will be told."""
         model = self._models.get(self._view.settings.get("model") or self._view.heading)
+        blind = ""
         if model is not None and not _sees(model):
-            raise InvalidRequest(f"{model.id} does not see images. Choose a model that does in the settings.")
+            blind = f"{model.id} does not see images. Choose a model that does in the settings."
+        self._view.blind = blind
 
 
 def _sees(model: ModelStatus) -> bool:

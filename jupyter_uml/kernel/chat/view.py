@@ -32,8 +32,8 @@ class ChatView(anywidget.AnyWidget):
     restart of the kernel; the cell is empty where it is not known.
 
     `settings`: texts, as `settings.py` reads them, and `faults` what is wrong with them; `models`: `[id, text]`;
-    `variables` of the notebook and `attached`: `{"name", "note"}`; `notice`: what could not be done; `draft`: what has
-    been typed and not been sent; `heard`: counts what the page sent.
+    `variables` of the notebook and `attached`: `{"name", "note"}`; `blind`: why no image can be attached; `notice`:
+    what could not be done; `draft`: what has been typed and not been sent; `heard`: counts what the page sent.
     """
 
     _esm = esm(
@@ -52,6 +52,7 @@ class ChatView(anywidget.AnyWidget):
     models = traitlets.List(traitlets.List()).tag(sync=True)
     variables = traitlets.List(traitlets.Dict()).tag(sync=True)
     attached = traitlets.List(traitlets.Dict()).tag(sync=True)
+    blind = traitlets.Unicode("").tag(sync=True)
     notice = traitlets.Unicode("").tag(sync=True)
     draft = traitlets.Unicode("").tag(sync=True)
     heard = traitlets.Int(0).tag(sync=True)
@@ -60,11 +61,16 @@ class ChatView(anywidget.AnyWidget):
         self._blocks: dict[str, str] = {}
         super().__init__(**state)
 
-    def on_action(self, handle: Handler) -> None:
-        """`handle(action, fields, buffers)` for what the person does."""
+    def on_action(self, handle: Handler, on_seen: Callable[[str, bool], object]) -> None:
+        """`handle(action, fields, buffers)` for what the person does; `on_seen(view, seen)` when a page says whether a
+        view is seen."""
 
         def receive(_: Any, content: Any, buffers: list[memoryview]) -> None:
-            if isinstance(content, dict):
+            if not isinstance(content, dict):
+                return
+            if "seen" in content:
+                on_seen(str(content.get("view")), bool(content["seen"]))
+            else:
                 self.heard += 1
                 handle(str(content.get("action")), content, buffers)
 
