@@ -1,10 +1,11 @@
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
 import { PageConfig } from '@jupyterlab/coreutils';
+import { ILauncher } from '@jupyterlab/launcher';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 
-import { addCommands } from './commands/commands';
+import { addCard, addCommands } from './commands/commands';
 import { KeysModel } from './keys/model';
 import { LiveStore } from './live';
 import { ModelActions } from './models/actions';
@@ -24,13 +25,14 @@ export const sidebar: JupyterFrontEndPlugin<void> = {
   id: ID,
   description: 'Lists the models, loads and unloads them; shows what runs; makes and revokes API keys.',
   autoStart: true,
-  optional: [ILayoutRestorer, ICommandPalette, ISettingRegistry, IStatusBar],
+  optional: [ILayoutRestorer, ICommandPalette, ISettingRegistry, IStatusBar, ILauncher],
   activate: (
     app: JupyterFrontEnd,
     restorer: ILayoutRestorer | null,
     palette: ICommandPalette | null,
     registry: ISettingRegistry | null,
-    statusBar: IStatusBar | null
+    statusBar: IStatusBar | null,
+    launcher: ILauncher | null
   ) => {
     const api = new ServerApi(app.serviceManager.serverSettings);
     const baseUrl = new URL(PageConfig.getBaseUrl(), window.location.href).href;
@@ -45,6 +47,7 @@ export const sidebar: JupyterFrontEndPlugin<void> = {
     app.shell.add(widget, 'left', { rank: RANK, type: 'Models' });
     restorer?.add(widget, widget.id);
     addCommands({ app, live, models, actions, sections, open, baseUrl }, palette);
+    addCard(launcher);
     addStatus(statusBar, settings, new StatusItem(live, open));
     const follow = (read: ISettingRegistry.ISettings) => {
       settings.follow(read);

@@ -80,7 +80,7 @@ class FakeApi implements IInlineApi {
   }
 
   /** Text, or the end, or an error; on return it has been read. */
-  async say(part: string | Error | null): Promise<void> {
+  async say(part: string | IInlinePart | Error | null): Promise<void> {
     this._give!(typeof part === 'string' ? { text: part } : part);
     await settled();
   }
@@ -176,7 +176,7 @@ for (const [name, move] of Object.entries(MOVES)) {
       provider.interrupt();
       await settled();
       assert.ok(editor.isLeft);
-      assert.deepEqual(provider.status, { asking: false, problem: null });
+      assert.deepEqual(provider.status, { asking: false, model: '', problem: null });
     }
   });
 }
@@ -212,10 +212,23 @@ test('a failure is told quietly, and forgotten with the next request', async () 
   const fetched = provider.fetch(editor.request(), editor.context());
   await api.say(new ApiError(409, { message: 'No model is loaded.', code: 'no_model_loaded' }));
   assert.deepEqual(await fetched, { items: [] });
-  assert.deepEqual(provider.status, { asking: false, problem: 'No model is loaded.' });
+  assert.deepEqual(provider.status, { asking: false, model: '', problem: 'No model is loaded.' });
   void provider.fetch(editor.request(), editor.context());
-  assert.deepEqual(provider.status, { asking: true, problem: null });
+  assert.deepEqual(provider.status, { asking: true, model: '', problem: null });
   provider.interrupt();
+});
+
+test('which model suggested is known until another one is to', async () => {
+  const { api, editor, provider } = made('x = |');
+  const fetched = provider.fetch(editor.request(), editor.context());
+  await api.say({ text: '1', model: 'demo' });
+  const read = rest(provider, (await fetched).items[0]!.token!);
+  await settled();
+  await api.say(null);
+  await read;
+  assert.equal(provider.status.model, 'demo');
+  provider.forget();
+  assert.equal(provider.status.model, '');
 });
 
 test('an answer without text, or of blanks, is no suggestion', async () => {

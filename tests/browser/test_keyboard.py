@@ -16,7 +16,7 @@ def test_in_the_sidebar(jupyter: Jupyter) -> None:
     jupyter.notebook("empty.ipynb", "")
     keyboard = Keyboard(jupyter.page)
     keyboard.press("Escape")
-    keyboard.command("Show the model launcher")
+    keyboard.command("Show the models")
     sidebar = Sidebar(jupyter.page.locator(".jp-uml-Sidebar"))
     keyboard.use(sidebar.button("demo", "load"))
     expect(sidebar.row("demo", "loaded")).to_be_visible()

@@ -125,7 +125,7 @@ def test_the_sidebar_and_its_sections_are_shown(lab: Lab) -> None:
         expect(sidebar).to_be_hidden()
     lab.command("uml:pull", {"model": "nobody/nothing"})
     expect(sidebar.locator("[data-uml-section=pull]")).to_contain_text("No such repository")
-    keyboard.command("Show the model launcher")
+    keyboard.command("Show the models")
     with lab.page.expect_request("**/uml/models"):
         keyboard.command("Refresh the models")
 
@@ -135,6 +135,19 @@ def test_the_documentation_opens_in_a_tab_of_its_own(lab: Lab) -> None:
         Keyboard(lab.page).command("Open the API’s documentation")
     expect(opened.value.get_by_role("heading", level=1)).to_be_visible()
     opened.value.close()
+
+
+def test_the_launcher_has_a_card_for_a_chat(lab: Lab) -> None:
+    launcher = lab.page.locator(".jp-Launcher")
+    lab.picture("launcher-light", launcher)
+    launcher.get_by_text("Chat with a model").click()
+    expect(lab.page.locator(".jp-Notebook .cm-content").first).to_contain_text("ChatPanel()")
+    expect(launcher).to_have_count(0)  # the notebook has taken its place
+
+
+def test_what_is_offered_first_does_no_harm(lab: Lab) -> None:
+    open_palette(lab, "models")
+    expect(lab.page.locator(".lm-CommandPalette-item.lm-mod-active")).to_contain_text("Show the models")
 
 
 def test_a_new_notebook_has_a_chat(jupyter: Jupyter) -> None:

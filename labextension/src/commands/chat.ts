@@ -2,13 +2,15 @@ import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { PathExt } from '@jupyterlab/coreutils';
 import type { Contents, KernelSpec } from '@jupyterlab/services';
 
-/** A new notebook whose one cell has to be run by the person: nothing here runs code. */
-export async function newChat(app: JupyterFrontEnd, model: string | undefined, folder = besides(app)): Promise<void> {
+export const CHAT = 'uml:chat';
+
+/** A new notebook whose one cell has to be run by the person: nothing here runs code. Returns its widget. */
+export async function newChat(app: JupyterFrontEnd, model: string | undefined, folder = besides(app)) {
   const { contents, kernelspecs } = app.serviceManager;
   await kernelspecs.ready;
   const { path } = await contents.newUntitled({ type: 'notebook', path: folder });
   await contents.save(path, notebook(model, python(kernelspecs.specs)));
-  await app.commands.execute('docmanager:open', { path });
+  return (await app.commands.execute('docmanager:open', { path })) as unknown;
 }
 
 /** The folder of the document in front; else the first one. */

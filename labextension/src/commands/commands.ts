@@ -1,13 +1,18 @@
 /** What can be asked for by name: in the palette, by a keyboard shortcut, from a menu. */
 import { type ICommandPalette, showErrorMessage } from '@jupyterlab/apputils';
+import type { ILauncher } from '@jupyterlab/launcher';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { errorBody, errorTitle } from '../errors';
+import { modelsIcon } from '../icon';
+import { CHAT } from './chat';
 import { modelCommands } from './models';
 import { placeCommands } from './places';
 import type { IArgs, ICommand, IParts } from './plan';
 
 const CATEGORY = 'Models';
+const CARD = 'Chat with a model';
+const CARD_RANK = 1000; // after the kernels
 
 const ARGS = {
   model: { type: 'string', description: 'Its id; the person is asked without one.' },
@@ -22,16 +27,22 @@ export function addCommands(parts: IParts, palette: ICommandPalette | null): voi
   });
 }
 
+/** A card among those of the notebooks, which is what it makes. */
+export function addCard(launcher: ILauncher | null): void {
+  launcher?.add({ command: CHAT, category: 'Notebook', rank: CARD_RANK, args: { isLauncher: true } });
+}
+
 function addCommand({ app }: IParts, command: ICommand): void {
   const { id, label, caption, run } = command;
   const known = Object.fromEntries((command.args ?? []).map(name => [name, ARGS[name]]));
   app.commands.addCommand(id, {
-    label: args => (args.isMenu ? CATEGORY : args.isPalette ? label : `${CATEGORY}: ${label}`),
+    label: args => (args.isMenu ? CATEGORY : args.isLauncher ? CARD : args.isPalette ? label : `${CATEGORY}: ${label}`),
     caption,
+    icon: args => (args.isLauncher ? modelsIcon : undefined),
     describedBy: { args: { type: 'object', properties: known } },
     execute: async args => {
       try {
-        await run(read(args));
+        return await run(read(args)); // the launcher puts a widget in its own place
       } catch (reason) {
         const error = errorBody(reason);
         await showErrorMessage(errorTitle(error), error.message);
@@ -40,7 +51,8 @@ function addCommand({ app }: IParts, command: ICommand): void {
   });
 }
 
-function read({ model, confirm, folder }: ReadonlyPartialJSONObject): IArgs {
+/** `cwd` is what the launcher calls the folder. */
+function read({ model, confirm, cwd, folder = cwd }: ReadonlyPartialJSONObject): IArgs {
   return {
     ...(typeof model === 'string' && { model }),
     ...(typeof confirm === 'boolean' && { confirm }),

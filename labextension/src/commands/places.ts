@@ -2,14 +2,14 @@
 import { plural } from '../format';
 import { type SectionName, show } from '../sections';
 import { address } from '../snippet';
-import { newChat } from './chat';
+import { CHAT, newChat } from './chat';
 import { agreed, told } from './dialogs';
 import type { ICommand, IParts } from './plan';
 
 export function placeCommands(parts: IParts): ICommand[] {
   const { app, live, sections, open, baseUrl } = parts;
   return [
-    { id: 'uml:show', label: 'Show the model launcher', caption: 'Show the models of this server', run: open },
+    { id: 'uml:show', label: 'Show the models', caption: 'Open the sidebar with the models of this server', run: open },
     {
       id: 'uml:refresh',
       label: 'Refresh the models',
@@ -50,7 +50,7 @@ export function placeCommands(parts: IParts): ICommand[] {
       run: () => openSection(open, 'usage')
     },
     {
-      id: 'uml:chat',
+      id: CHAT,
       label: 'New chat in a notebook',
       caption: 'Open a new notebook with a chat panel in it',
       args: ['model', 'folder'],

@@ -16,6 +16,11 @@ export class Asking {
     return this._text;
   }
 
+  /** Which model says it; '' until it has ended. */
+  get model(): string {
+    return this._model;
+  }
+
   get isWhole(): boolean {
     return this._isWhole;
   }
@@ -53,6 +58,7 @@ export class Asking {
     try {
       const { done, value } = await this._parts.next();
       this._text += value?.text ?? '';
+      this._model = value?.model ?? this._model;
       this._isWhole = done === true;
     } finally {
       if (this._isWhole || this.isStopped) {
@@ -79,5 +85,6 @@ export class Asking {
   private readonly _leave: () => void;
   private readonly _parts: AsyncGenerator<IInlinePart>;
   private _isWhole = false;
+  private _model = '';
   private _text = '';
 }

@@ -13,9 +13,13 @@ const NOTHING: IInlineCompletionList = { items: [] };
 const DELAY = 90; // milliseconds without a key, after which somebody pauses
 const TIMEOUT = 10_000;
 
-/** `problem`: why there was no suggestion the last time; null: nothing was wrong. */
+/**
+ * `model`: which made the last suggestion; '' where none has yet. `problem`: why there was no suggestion the last time;
+ * null: nothing was wrong.
+ */
 export interface IInlineStatus {
   asking: boolean;
+  model: string;
   problem: string | null;
 }
 
@@ -59,9 +63,10 @@ export class InlineProvider implements IInlineCompletionProvider {
     this._asking?.stop();
   }
 
-  /** What was suggested is not what would be suggested now. */
+  /** What was suggested is not what would be suggested now, nor by the same model. */
   forget(): void {
     this._known = null;
+    this._tell({ ...this._status, model: '' });
   }
 
   async fetch(
@@ -93,7 +98,7 @@ export class InlineProvider implements IInlineCompletionProvider {
     const question = this._question(place, context);
     const asking = new Asking(signal => this._api.inlineCompletion(question, signal), context);
     this._asking = asking;
-    this._tell({ asking: true, problem: null });
+    this._tell({ ...this._status, asking: true, problem: null });
     const timer = setTimeout(() => asking.stop(), this._timeout);
     try {
       await asking.begin();
@@ -137,7 +142,7 @@ export class InlineProvider implements IInlineCompletionProvider {
   private _rests(asking: Asking, problem: string | null): void {
     if (this._asking === asking) {
       this._asking = null;
-      this._tell({ asking: false, problem });
+      this._tell({ asking: false, model: asking.model || this._status.model, problem });
     }
   }
 
@@ -178,7 +183,7 @@ export class InlineProvider implements IInlineCompletionProvider {
   private _count = 0;
   private _dismissed = false;
   private _known: IKnown | null = null;
-  private _status: IInlineStatus = { asking: false, problem: null };
+  private _status: IInlineStatus = { asking: false, model: '', problem: null };
   private _statusChanged = new Signal<this, void>(this);
   private _streamed: { token: string; asking: Asking; place: IPlace } | null = null;
   private _timeout = TIMEOUT;

@@ -4,7 +4,7 @@ import { type ISignal, Signal } from '@lumino/signaling';
 
 import type { InlineProvider } from './provider';
 
-const READY = 'The loaded model suggests code while you type. Tab accepts.';
+const READY = 'suggests code while you type. Tab accepts.';
 
 /** A few quiet words in the status bar. `isActive`: suggestions are switched on. */
 export class InlineStatus extends ReactWidget {
@@ -30,9 +30,9 @@ export class InlineStatus extends ReactWidget {
     return (
       <UseSignal signal={this._provider.statusChanged}>
         {() => {
-          const { asking, problem } = this._provider.status;
+          const { asking, model, problem } = this._provider.status;
           const words = problem !== null ? 'none' : asking ? '…' : 'on';
-          return <TextItem title={problem ?? READY} source={`Suggestions: ${words}`} />;
+          return <TextItem title={problem ?? `${model || 'The loaded model'} ${READY}`} source={`Suggestions: ${words}`} />;
         }}
       </UseSignal>
     );
