@@ -51,7 +51,7 @@ from tests.loader.lifecycle.conftest import NAMES
 from tests.loader.lifecycle.stage import COARSE, PLAIN, WIDE, Asked, make_loader, workers_of
 
 LONG_RUN = "LIFECYCLE_EXAMPLES" in os.environ
-EXAMPLES, STEPS = int(os.environ.get("LIFECYCLE_EXAMPLES", "6")), int(os.environ.get("LIFECYCLE_STEPS", "25"))
+EXAMPLES, STEPS = int(os.environ.get("LIFECYCLE_EXAMPLES", "4")), int(os.environ.get("LIFECYCLE_STEPS", "20"))
 SHORT = 0.2  # seconds of keep-alive
 PATIENCE = 30.0  # seconds within which everything ends that can end
 SLACK = 24 << 20  # bytes that the test's own process may grow
