@@ -20,6 +20,11 @@ export const modelsIcon = new LabIcon({
 </svg>`
 });
 
+/** As the address of a picture, which no theme can colour: its blue is seen in all of them. */
+export function modelsPicture(): string {
+  return `data:image/svg+xml;base64,${btoa(modelsIcon.svgstr.replace('#616161', '#1976d2'))}`;
+}
+
 /** Three sliders. */
 export const optionsIcon = new LabIcon({
   name: 'jupyter-uml:options',

@@ -139,7 +139,8 @@ def test_the_documentation_opens_in_a_tab_of_its_own(lab: Lab) -> None:
 
 def test_the_launcher_has_a_card_for_a_chat(lab: Lab) -> None:
     launcher = lab.page.locator(".jp-Launcher")
-    lab.picture("launcher-light", launcher)
+    for theme in lab.in_both_themes():
+        lab.picture(f"launcher-{theme.lower()}", launcher)
     launcher.get_by_text("Chat with a model").click()
     expect(lab.page.locator(".jp-Notebook .cm-content").first).to_contain_text("ChatPanel()")
     expect(launcher).to_have_count(0)  # the notebook has taken its place

@@ -37,7 +37,7 @@ class Attachments {
     this.file.hidden = true;
     this.file.addEventListener('change', () => this.take(this.file.files));
     this.image = button(top, { action: 'attach-image', label: 'Image …', press: () => this.file.click() });
-    this.blind = element('div', 'uml-quiet', this.menu);
+    this.blind = element('div', 'uml-blind', this.menu);
     this.list = element('div', 'uml-variables', this.menu);
     this.menu.addEventListener('keydown', event => this.key(event));
   }

@@ -4,7 +4,7 @@ import type { ILauncher } from '@jupyterlab/launcher';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { errorBody, errorTitle } from '../errors';
-import { modelsIcon } from '../icon';
+import { modelsPicture } from '../icon';
 import { CHAT } from './chat';
 import { modelCommands } from './models';
 import { placeCommands } from './places';
@@ -29,7 +29,8 @@ export function addCommands(parts: IParts, palette: ICommandPalette | null): voi
 
 /** A card among those of the notebooks, which is what it makes. */
 export function addCard(launcher: ILauncher | null): void {
-  launcher?.add({ command: CHAT, category: 'Notebook', rank: CARD_RANK, args: { isLauncher: true } });
+  const args = { isLauncher: true };
+  launcher?.add({ command: CHAT, category: 'Notebook', rank: CARD_RANK, args, kernelIconUrl: modelsPicture() });
 }
 
 function addCommand({ app }: IParts, command: ICommand): void {
@@ -38,7 +39,6 @@ function addCommand({ app }: IParts, command: ICommand): void {
   app.commands.addCommand(id, {
     label: args => (args.isMenu ? CATEGORY : args.isLauncher ? CARD : args.isPalette ? label : `${CATEGORY}: ${label}`),
     caption,
-    icon: args => (args.isLauncher ? modelsIcon : undefined),
     describedBy: { args: { type: 'object', properties: known } },
     execute: async args => {
       try {
