@@ -148,6 +148,9 @@ def _joined(pieces: Iterable[str], limit: int) -> str:
     return "".join(texts)
 
 
+_AGAIN = 1.0  # seconds after which it is raised again: one that comes in a destructor is lost
+
+
 class _Expired(BaseException):
     """Raised in the middle of a template. No `Exception`: nothing in between takes it for an error of its own."""
 
@@ -158,19 +161,29 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     Raises:
         TimeoutError: it was not ready in time.
     """
-    thread = ctypes.c_ulong(threading.get_ident())
+    thread, done = ctypes.c_ulong(threading.get_ident()), threading.Event()
     raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
-    timer = threading.Timer(seconds, raise_in, (thread, ctypes.py_object(_Expired)))
-    timer.daemon = True
+
+    def watch() -> None:
+        left = seconds
+        while not done.wait(left):
+            raise_in(thread, ctypes.py_object(_Expired))
+            left = _AGAIN
+
+    def end() -> None:
+        done.set()
+        watcher.join()
+        raise_in(thread, None)  # what was sent too late to be noticed; from here on nothing can come
+
+    watcher = threading.Thread(target=watch, daemon=True)
     try:
-        timer.start()
+        watcher.start()
         try:
             return work()
         finally:
-            timer.cancel()
-            timer.join()
-            raise_in(thread, None)  # what the timer sent too late to be noticed; from here on nothing can come
+            end()
     except _Expired:
+        end()  # in the middle of which it may have come
         raise TimeoutError from None
 
 

@@ -64,6 +64,10 @@ def test_a_refusal_of_the_template_is_told() -> None:
         ChatTemplate("{{ raise_exception('roles must alternate') }}").render(HELLO)
 
 
+lost_in_a_destructor = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@lost_in_a_destructor  # garbage is collected wherever it gets too much
 @pytest.mark.parametrize(
     "source",
     [
@@ -172,6 +176,21 @@ def test_a_deadline_that_passes_at_the_last_moment_strikes_nobody_later() -> Non
         with contextlib.suppress(TimeoutError):
             within(0.002, partial(_spin, end))
         sum(range(1000))
+
+
+class _Slow:
+    def __del__(self) -> None:
+        _spin(time.monotonic() + 0.02)
+
+
+@lost_in_a_destructor
+def test_a_deadline_that_passes_in_a_destructor_is_no_way_out() -> None:
+    def work() -> None:
+        _Slow()
+        _spin(time.monotonic() + 20)
+
+    with pytest.raises(TimeoutError):
+        within(0.01, work)
 
 
 def _spin(end: float) -> None:
