@@ -27,7 +27,7 @@ step = @printf '\n== %s\n' '$(1)'
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help lab test lint types unit sidebar notebooks unit-and-notebooks browser reliability clients pictures bench clean tools node
+.PHONY: help lab test lint types unit sidebar notebooks browser reliability clients pictures bench clean tools node
 
 help:
 	@echo 'make lab          JupyterLab with the quickstart notebook and the demo model (LAB_ARGS="--port 9000")'
@@ -53,7 +53,7 @@ bench: $(VENV)/.bench
 
 # --- Checks -----------------------------------------------------------------------------------------------------------
 
-test: lint types sidebar unit-and-notebooks browser
+test: lint types unit sidebar notebooks browser
 	@printf '\nmake test: all passed\n'
 
 lint: $(VENV)/.test
@@ -65,43 +65,36 @@ types: $(VENV)/.test
 	$(call step,types)
 	@$(BIN)/mypy
 
-sidebar: $(VENV)/.test
-	$(call step,sidebar tests)
-	@cd labextension && npm test
-
+# Several at once, as a part of the time is waiting.
 SIDE_BY_SIDE = $(PY) tests/side_by_side.py
 UNIT_2 = tests/engine tests/demo tests/bench tests/reliability tests/commands tests/protocol
 UNIT_3 = tests/server tests/client
 UNIT_4 = tests/loader/lifecycle tests/loader/memory tests/access
 UNIT_1 = $(patsubst %,--ignore=%,tests/browser $(UNIT_2) $(UNIT_3) $(UNIT_4)) tests
-UNIT = $(PYTEST) $(UNIT_1) -- $(PYTEST) $(UNIT_2) -- $(PYTEST) $(UNIT_3) -- $(PYTEST) $(UNIT_4)
-NOTEBOOKS = $(PYTEST) -p nbval.plugin --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
-
 unit: $(VENV)/.test
 	$(call step,unit tests)
-	@$(SIDE_BY_SIDE) $(UNIT)
+	@$(SIDE_BY_SIDE) $(PYTEST) $(UNIT_1) -- $(PYTEST) $(UNIT_2) -- $(PYTEST) $(UNIT_3) -- $(PYTEST) $(UNIT_4)
+
+sidebar: $(VENV)/.test
+	$(call step,sidebar tests)
+	@cd labextension && npm test
 
 notebooks: $(VENV)/.test
 	$(call step,notebooks)
-	@$(NOTEBOOKS)
-
-unit-and-notebooks: $(VENV)/.test
-	$(call step,unit tests and notebooks)
-	@$(SIDE_BY_SIDE) $(UNIT) -- $(NOTEBOOKS)
+	@$(PYTEST) -p nbval.plugin --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
 
 # Alone are those that measure, with the one that asks what all of them have pressed: `UML_PRESSED` is where they tell.
 BROWSER_TESTS = $(PYTEST) -m browser $(patsubst %,tests/browser/test_%.py,$(1))
 BROWSER_ALONE = inline live_tabs responsive every_button
-BROWSER_2 = chat_panel palette quickstart status_bar
-BROWSER_3 = accessible docs keyboard sidebar sidebar_keys sidebar_sections
-BROWSER_1 = $(filter-out $(BROWSER_2) $(BROWSER_3) $(BROWSER_ALONE),$(patsubst tests/browser/test_%.py,%,$(wildcard tests/browser/test_*.py)))
+BROWSER_2 = chat_panel palette sidebar sidebar_sections status_bar
+BROWSER_1 = $(filter-out $(BROWSER_2) $(BROWSER_ALONE),$(patsubst tests/browser/test_%.py,%,$(wildcard tests/browser/test_*.py)))
 browser: export UML_CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 browser: export UML_PRESSED = $(CURDIR)/test-results/pressed
 browser: $(VENV)/.test
 	$(call step,browser tests)
 	@if [ -n "$$UML_CHROMIUM" ]; then \
 		rm -rf "$$UML_PRESSED"; mkdir -p "$$UML_PRESSED"; \
-		$(SIDE_BY_SIDE) $(call BROWSER_TESTS,$(BROWSER_1)) -- $(call BROWSER_TESTS,$(BROWSER_2)) -- $(call BROWSER_TESTS,$(BROWSER_3)); \
+		$(SIDE_BY_SIDE) $(call BROWSER_TESTS,$(BROWSER_1)) -- $(call BROWSER_TESTS,$(BROWSER_2)); \
 		failed=$$?; $(call BROWSER_TESTS,$(BROWSER_ALONE)) && exit $$failed; \
 	elif [ "$$CI" = true ]; then echo 'No Chromium: the browser tests cannot run.' >&2; exit 1; \
 	else echo 'LEFT OUT: no Chromium found. Install chromium, or set UML_CHROMIUM to a Chrome.'; fi

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from tests.browser.jupyter_page import JupyterPage
 from tests.browser.lab import Lab
@@ -37,6 +37,7 @@ FLAGS = (
 LAST = "test_every_button.py"  # it looks at what the others did
 FAILED = pytest.StashKey[bool]()
 Jupyter = Lab | Notebook7
+expect.set_options(timeout=20_000)  # milliseconds: two browsers share two cores, and what has to be soon says so itself
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.axe import violations
+from tests.browser.jupyter_page import SOON
 from tests.browser.lab import Lab
 from tests.browser.notebook import Notebook
 from tests.browser.panels import Chat
@@ -341,9 +342,9 @@ def test_which_models_there_are_is_known_at_once(lab: Lab) -> None:
     chat.button("settings").click()
     expect(chat.setting("model")).not_to_contain_text("loaded")
     lab.server.post("load_model", {"model": "demo"}).raise_for_status()
-    expect(chat.setting("model")).to_contain_text("loaded", timeout=1000)
+    expect(chat.setting("model")).to_contain_text("loaded", timeout=SOON)
     lab.server.post("unload_model", {"model": "demo"}).raise_for_status()
-    expect(chat.setting("model")).not_to_contain_text("loaded", timeout=1000)
+    expect(chat.setting("model")).not_to_contain_text("loaded", timeout=SOON)
 
 
 def test_a_variable_goes_with_a_question_and_an_image_only_where_it_is_seen(lab: Lab) -> None:

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from tests.browser.lab import Lab
 from tests.browser.notebook7 import Notebook7
-from tests.browser.panels import Models
+from tests.browser.panels import Chat, Models
 from tests.conftest import wait_until
 
 SECOND = 1_000
@@ -19,7 +19,11 @@ def test_all_tabs_show_what_is_done_anywhere(lab: Lab, notebook7: Notebook7) -> 
     notebook.run(0)
     notebook.run(1)
     panel = Models(notebook.output(0).locator(".uml-models"))
-    notebook7.notebook("other.ipynb", "")
+    other = notebook7.notebook("other.ipynb", "from jupyter_uml import ChatPanel\n\nChatPanel('demo')")
+    other.run(0)
+    chat = Chat(other.output(0).locator(".uml-chat"))
+    chat.button("settings").click()
+    status = lab.page.locator("[data-uml-action=show-models]")
     here, there = lab.sidebar(), notebook7.sidebar()
 
     def all_show(state: str) -> None:
@@ -27,6 +31,9 @@ def test_all_tabs_show_what_is_done_anywhere(lab: Lab, notebook7: Notebook7) -> 
         for sidebar in (here, there):
             expect(sidebar.row("demo", state)).to_be_visible(timeout=SECOND)
         expect(panel.status).to_contain_text(state, timeout=SECOND)
+        is_up, choices = state == "loaded", expect(chat.setting("model"))
+        (choices.to_contain_text if is_up else choices.not_to_contain_text)("· loaded", timeout=SECOND)
+        expect(status).to_have_text("demo" if is_up else "No model", timeout=SECOND)
 
     all_show("available")
     there.button("demo", "load").click()

@@ -13,7 +13,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from jupyter_uml.kernel.model_view import ModelView
 from tests.browser.axe import violations
-from tests.browser.jupyter_page import JupyterPage
+from tests.browser.jupyter_page import SOON, JupyterPage
 from tests.browser.lab import Lab
 from tests.browser.notebook import Notebook
 from tests.browser.panels import Models
@@ -109,7 +109,7 @@ def test_the_bar_moves_with_the_slider_also_while_the_kernel_is_busy(lab: Lab, d
     models.slider.press("ArrowRight")
     wait_until(lambda: width(models) > before)  # lengths are known now
     lab.server.post("load_model", {"model": "long"})
-    expect(models.status).to_contain_text("loaded ·", timeout=1000)
+    expect(models.status).to_contain_text("loaded ·", timeout=SOON)
     lab.server.post("unload_model", {"model": "long"})
     widths = [width(models)]
     for _ in range(5):
@@ -225,9 +225,9 @@ def test_panels_of_two_notebooks_are_live_and_survive_a_reload_and_a_restart(lab
     two.load.click()
     expect(two.status).to_contain_text("loaded ·")
     first.show(0)
-    expect(one.status).to_contain_text("loaded ·", timeout=1000)
+    expect(one.status).to_contain_text("loaded ·", timeout=SOON)
     lab.server.post("unload_model", {"model": "demo"})
-    expect(one.status).to_contain_text("available", timeout=1000)
+    expect(one.status).to_contain_text("available", timeout=SOON)
     one.root.get_by_text("Options").click()
     one.root.get_by_label("Keep for").fill("10m")
     expect(one.root.get_by_label("Keep for")).to_have_value("10m")

@@ -12,11 +12,11 @@ from pathlib import Path
 from playwright.sync_api import Locator, Route, expect
 
 from tests.browser import axe
+from tests.browser.jupyter_page import SOON
 from tests.browser.lab import Lab
 from tests.browser.panels import Sidebar
 from tests.conftest import wait_until
 
-SOON = 1_000  # milliseconds: it is told of what changes
 FOUND = 10_000  # a new file is found and read first; samples are taken every two seconds
 EVENTS = re.compile(r"/uml/events$")
 WEIGHTS = re.compile("Memory: Weights")

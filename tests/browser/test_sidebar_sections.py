@@ -17,6 +17,7 @@ import pytest
 from playwright.sync_api import Locator, Route, expect
 
 from tests.browser import axe
+from tests.browser.jupyter_page import SOON
 from tests.browser.lab import Lab
 from tests.conftest import TLS, Server, wait_until
 from tests.loader.hub.hub_server import Act, HubServer
@@ -25,7 +26,6 @@ from tests.server.keys import TestKey, new_key
 HOSTILE = '<img src=x onerror="window.hurt=1">'
 HUGGING_FACE = "https://huggingface.co"
 PIECES = 40
-LIVE = 1_500  # milliseconds: what is done elsewhere is told within one second
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_pulls_of_others_show_and_an_error_says_what_helps(
     pull = section(lab, "pull")
     hub.acts.append(hub.hold(1000))
     lab.server.post("pull", {"model": "some/Other-GGUF", "wait": False})
-    expect(pull.get_by_role("listitem", name="some/Other-GGUF")).to_be_visible(timeout=LIVE)
+    expect(pull.get_by_role("listitem", name="some/Other-GGUF")).to_be_visible(timeout=SOON)
     hub.release.set()
     expect(pull.get_by_role("listitem", name="some/Other-GGUF")).to_contain_text("is here: ")
 
@@ -167,7 +167,7 @@ def test_running_answers_are_shown_and_stopped(lab: Lab, endless: str, stranger:
     expect(running).to_contain_text("Nothing is being answered.")
     notebook.begin(1)
     row = running.get_by_role("listitem").filter(has_text="blue?")
-    expect(row).to_be_visible(timeout=LIVE)
+    expect(row).to_be_visible(timeout=SOON)
     expect(row).to_contain_text("Answering")
     expect(row).to_contain_text("tokens/s")
     expect(row).to_contain_text(f"{endless} · cell")
@@ -175,7 +175,7 @@ def test_running_answers_are_shown_and_stopped(lab: Lab, endless: str, stranger:
     url = f"{lab.server.url}/v1/chat/completions"
     with httpx2.stream("POST", url, json=body, headers=stranger.headers, timeout=30, verify=TLS):
         other = running.get_by_role("listitem").filter(has_text=f"A request of {HOSTILE}")
-        expect(other).to_be_visible(timeout=LIVE)
+        expect(other).to_be_visible(timeout=SOON)
         pictures(lab, "sidebar-running", running)
         row.get_by_role("button", name="Stop").press("Enter")
         expect(row).to_have_count(0)

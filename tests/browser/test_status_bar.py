@@ -8,10 +8,9 @@ from playwright.sync_api import Locator, expect
 
 from tests.browser import axe
 from tests.browser.conftest import settings_file
+from tests.browser.jupyter_page import SOON
 from tests.browser.lab import Lab
 from tests.conftest import endless_model, wait_until
-
-SOON = 1_500  # milliseconds: what is done elsewhere is told within one second
 
 
 def item(lab: Lab) -> Locator:
