@@ -88,7 +88,7 @@ BROWSER_TESTS = $(PYTEST) -m browser $(patsubst %,tests/browser/test_%.py,$(1))
 BROWSER_ALONE = inline live_tabs responsive every_button
 BROWSER_2 = chat_panel palette sidebar sidebar_sections status_bar
 BROWSER_1 = $(filter-out $(BROWSER_2) $(BROWSER_ALONE),$(patsubst tests/browser/test_%.py,%,$(wildcard tests/browser/test_*.py)))
-browser: export UML_CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+browser: export UML_CHROMIUM := $(or $(UML_CHROMIUM),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
 browser: export UML_PRESSED = $(CURDIR)/test-results/pressed
 browser: $(VENV)/.test
 	$(call step,browser tests)

@@ -50,7 +50,7 @@ def ending(answer: Ended) -> str:
         case "stop":
             return f"ended by {answer.stop_reason!r}" if isinstance(answer.stop_reason, str) else "complete"
     if answer.stop_reason == "context":
-        return "cut off: the context is full; ask for less, or load the model with a longer one"
+        return "cut off: the context is full; ask for less, or load the model with a longer context"
     after = f" after {figures.plural(answer.usage.completion_tokens, 'token')}" if answer.usage else ""
     more = ": raise max_tokens for the rest" if answer.stop_reason == "max_tokens" else ""
     return f"cut off{after}{more}"

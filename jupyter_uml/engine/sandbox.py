@@ -11,6 +11,7 @@ import ctypes
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 
@@ -148,7 +149,7 @@ def _joined(pieces: Iterable[str], limit: int) -> str:
     return "".join(texts)
 
 
-_AGAIN = 1.0  # seconds after which it is raised again: one that comes in a destructor is lost
+_AGAIN = 1.0  # seconds
 
 
 class _Expired(BaseException):
@@ -156,22 +157,26 @@ class _Expired(BaseException):
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
-    """The result of `work`, which may be ended between any two of its bytecodes. Works on every thread.
+    """The result of `work`, which may be ended between any two of its bytecodes. Works on every thread. What ends it is
+    lost in a destructor, which prints it; then it is tried again a second later.
 
     Raises:
         TimeoutError: it was not ready in time.
     """
-    thread, done = ctypes.c_ulong(threading.get_ident()), threading.Event()
+    thread = ctypes.c_ulong(threading.get_ident())
     raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    running = threading.Lock()  # an `Event` may be left locked by an exception in its middle
+    running.acquire()
 
     def watch() -> None:
         left = seconds
-        while not done.wait(left):
+        while not running.acquire(timeout=left):
             raise_in(thread, ctypes.py_object(_Expired))
             left = _AGAIN
 
     def end() -> None:
-        done.set()
+        if running.locked():
+            running.release()
         watcher.join()
         raise_in(thread, None)  # what was sent too late to be noticed; from here on nothing can come
 
@@ -183,7 +188,11 @@ def within(seconds: float, work: Callable[[], T]) -> T:
         finally:
             end()
     except _Expired:
-        end()  # in the middle of which it may have come
+        is_over = False
+        while not is_over:
+            with suppress(_Expired):  # in the middle of which it may have come
+                end()
+                is_over = True
         raise TimeoutError from None
 
 

@@ -174,7 +174,7 @@ class ChatPanel(widgets.VBox):
         if self.model and not self.view.busy:
             self.view.heading = self.model
 
-    # --- what comes of it, on the client's thread, where alone the view is changed until it ends --------------------
+    # --- what comes of it, on the client's thread, where alone the conversation is changed until it ends -------------
 
     def _begin(self, question: str, attached: Sequence[Attached], replaced: Turn | None = None) -> None:
         """`replaced`: a question that goes, with all that came later, as soon as somebody is there to answer.

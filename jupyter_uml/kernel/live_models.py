@@ -13,11 +13,12 @@ from weakref import WeakKeyDictionary
 
 from jupyter_uml.client import AsyncUniversalClient, UniversalClient
 from jupyter_uml.client.loop_thread import Job
-from jupyter_uml.errors import RouteNotFound, UmlError
+from jupyter_uml.errors import PermissionDenied, RouteNotFound, UmlError
 from jupyter_uml.types import ModelStatus, Sample, ServerState
 
 POLL_SECONDS = 1.0  # of a server that has to be asked
 RETRY_SECONDS = 2.0  # after which a server that could not be reached is tried again
+REFUSED_SECONDS = 60.0  # the same, where it does not let this client know
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class LiveModels:
 
     async def _run(self) -> None:
         while True:
+            pause = RETRY_SECONDS
             try:
                 async with aclosing(states_of(self._aio)) as states:
                     async for state in states:
@@ -68,10 +70,11 @@ class LiveModels:
                         self._tell(lambda follower, state=state: follower.take(state))  # type: ignore[misc]
             except UmlError as error:
                 self._state = None
+                pause = REFUSED_SECONDS if isinstance(error, PermissionDenied) else pause
                 self._tell(lambda follower, error=error: follower.fail(error))  # type: ignore[misc]
             except Exception:  # nobody awaits this task: its fault would be seen nowhere
                 log.exception("the watch of the models failed")
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(pause)
 
     def _tell(self, news: Callable[[Follower], None]) -> None:
         for follower in list(self._followers):

@@ -4,6 +4,7 @@ import { PageConfig } from '@jupyterlab/coreutils';
 import { ILauncher } from '@jupyterlab/launcher';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
+import { ITranslator } from '@jupyterlab/translation';
 
 import { addCard, addCommands } from './commands/commands';
 import { KeysModel } from './keys/model';
@@ -25,14 +26,15 @@ export const sidebar: JupyterFrontEndPlugin<void> = {
   id: ID,
   description: 'Lists the models, loads and unloads them; shows what runs; makes and revokes API keys.',
   autoStart: true,
-  optional: [ILayoutRestorer, ICommandPalette, ISettingRegistry, IStatusBar, ILauncher],
+  optional: [ILayoutRestorer, ICommandPalette, ISettingRegistry, IStatusBar, ILauncher, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     restorer: ILayoutRestorer | null,
     palette: ICommandPalette | null,
     registry: ISettingRegistry | null,
     statusBar: IStatusBar | null,
-    launcher: ILauncher | null
+    launcher: ILauncher | null,
+    translator: ITranslator | null
   ) => {
     const api = new ServerApi(app.serviceManager.serverSettings);
     const baseUrl = new URL(PageConfig.getBaseUrl(), window.location.href).href;
@@ -47,7 +49,7 @@ export const sidebar: JupyterFrontEndPlugin<void> = {
     app.shell.add(widget, 'left', { rank: RANK, type: 'Models' });
     restorer?.add(widget, widget.id);
     addCommands({ app, live, models, actions, sections, open, baseUrl }, palette);
-    addCard(launcher);
+    addCard(launcher, translator);
     addStatus(statusBar, settings, new StatusItem(live, open));
     const follow = (read: ISettingRegistry.ISettings) => {
       settings.follow(read);

@@ -18,8 +18,8 @@ from tests.browser.panels import Sidebar
 from tests.conftest import Server, wait_until
 
 MARGIN = 6  # pixels around what a picture shows
-# Milliseconds, in which what is done elsewhere shows. It takes less than one second, as test_live_tabs.py finds, which
-# runs alone; other tests keep the cores busy here.
+# Milliseconds, in which what is done elsewhere shows where other tests keep the cores busy. That a model's state takes
+# less than one second is found by test_live_tabs.py, which runs alone; all the rest is told in the same way.
 SOON = 3_000
 Theme = Literal["Light", "Dark"]
 THEMES: tuple[Theme, ...] = ("Light", "Dark")

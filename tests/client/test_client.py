@@ -131,8 +131,8 @@ def test_figures_of_the_last_hour(place: Place) -> None:
         place.client.history("no-such-model")
 
 
-def test_how_fast_a_model_is(client: UniversalClient) -> None:
-    speed = client.measure("demo")
+def test_how_fast_a_model_is(place: Place) -> None:
+    speed = place.client.measure("demo")
     assert speed.model == "demo"
     assert min(point.tokens_per_second for point in (*speed.prefill, *speed.decode)) > 0
 

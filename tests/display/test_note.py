@@ -27,7 +27,8 @@ def test_an_answer_that_calls_says_what_it_waits_for() -> None:
 
 def test_a_cut_says_why() -> None:
     assert ending(answer("length", "max_tokens")) == "cut off after 5 tokens: raise max_tokens for the rest"
-    assert ending(answer("length", "context")).startswith("cut off: the context is full; ask for less")
+    full = "cut off: the context is full; ask for less, or load the model with a longer context"
+    assert ending(answer("length", "context")) == full
     assert ending(answer("length")) == "cut off after 5 tokens"  # by a server that does not tell
     assert ending(answer("stop", "END")) == "ended by 'END'"
 

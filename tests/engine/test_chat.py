@@ -21,6 +21,9 @@ from jupyter_uml.engine.sandbox import within
 from jupyter_uml.errors import InvalidRequest
 from jupyter_uml.types import IMAGE_MARK, Message, Tool, ToolCall
 
+# A deadline may pass in a destructor: garbage is collected wherever it gets too much.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 HELLO = (Message("user", "hello"),)
 CHATML = (
     "{% if tools %}<tools>{{ tools | tojson }}</tools>{% endif %}"
@@ -64,10 +67,6 @@ def test_a_refusal_of_the_template_is_told() -> None:
         ChatTemplate("{{ raise_exception('roles must alternate') }}").render(HELLO)
 
 
-lost_in_a_destructor = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-@lost_in_a_destructor  # garbage is collected wherever it gets too much
 @pytest.mark.parametrize(
     "source",
     [
@@ -183,7 +182,6 @@ class _Slow:
         _spin(time.monotonic() + 0.02)
 
 
-@lost_in_a_destructor
 def test_a_deadline_that_passes_in_a_destructor_is_no_way_out() -> None:
     def work() -> None:
         _Slow()

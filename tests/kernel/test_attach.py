@@ -58,7 +58,7 @@ def test_they_are_listed_and_stopped(kernel: Kernel, client: UniversalClient) ->
     for told in (generation[:8], "endless", "running", "What was it?"):
         assert told in listed.text
     assert f"{generation[:8]} of endless is stopped after" in kernel.run("%uml stop").text
-    wait_until(lambda: client.model("endless").active == 0, 1)
+    wait_until(lambda: client.model("endless").active == 0, 5)
     assert "has ended already" in kernel.run(f"%uml stop {generation}").text
     shown = kernel.run(f"%uml attach {generation}")
     assert (shown.status, "endless · stopped" in shown.html) == ("ok", True)

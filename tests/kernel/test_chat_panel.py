@@ -21,6 +21,7 @@ from jupyter_uml.kernel.chat import desk
 from jupyter_uml.kernel.chat.export import save
 from jupyter_uml.kernel.chat.live_answer import LiveAnswer
 from jupyter_uml.kernel.chat_panel import ChatPanel
+from jupyter_uml.kernel.live_models import live_models
 from jupyter_uml.types import IMAGE_MARK, ModelInfo
 from tests.client.stub_server import DONE, Events, Reply, StubServer, delta, event, finish, model_row, usage
 from tests.conftest import Server, wait_until
@@ -55,6 +56,10 @@ def live(panel: ChatPanel) -> str:
 def act(panel: ChatPanel, action: str, text: str = "", buffers: tuple[bytes, ...] = (), **fields: str) -> None:
     """What the page sends."""
     panel.view._handle_custom_msg({"action": action, "text": text, **fields}, [memoryview(each) for each in buffers])
+
+
+def see(panel: ChatPanel, seen: bool = True) -> None:
+    panel.view._handle_custom_msg({"view": "one", "seen": seen}, [])
 
 
 def set_fields(panel: ChatPanel, **fields: str) -> None:
@@ -522,7 +527,7 @@ def test_a_panel_on_a_real_server(client: UniversalClient, server: Server) -> No
     wait_until(lambda: live(panel))
     panel.stop()
     panel.wait()
-    wait_until(lambda: server.model("endless")["active"] == 0, 1)
+    wait_until(lambda: server.model("endless")["active"] == 0, 5)
     assert "stopped" in panel.view.turns[-1]["note"]
 
 
@@ -530,14 +535,31 @@ def test_what_others_load_is_known_while_somebody_looks(client: UniversalClient,
     client.unload("demo")
     panel = ChatPanel("demo", client=client)
     panel.wait()
-    panel.view._handle_custom_msg({"view": "one", "seen": True}, [])
+    see(panel)
     wait_until(lambda: panel.view.models)
     assert "loaded" not in dict(panel.view.models)["demo"]
     server.post("load_model", {"model": "demo"}).raise_for_status()
-    wait_until(lambda: "loaded" in dict(panel.view.models)["demo"], 1)
+    wait_until(lambda: "loaded" in dict(panel.view.models)["demo"], 5)
     server.post("unload_model", {"model": "demo"}).raise_for_status()
-    wait_until(lambda: "loaded" not in dict(panel.view.models)["demo"], 1)
+    wait_until(lambda: "loaded" not in dict(panel.view.models)["demo"], 5)
+    watch = live_models(client)
+    see(panel, False)
+    wait_until(lambda: watch._job is None)
+    see(panel)
+    wait_until(lambda: watch._job is not None)
     panel.close()
+    wait_until(lambda: watch._job is None)
+
+
+def test_a_closed_panel_keeps_no_answer_from_going_on(chat: ChatPanel, stub: StubServer) -> None:
+    gate = threading.Event()
+    stub.answer(CHAT, answering(delta("half"), stub.until(gate), delta(" whole")))
+    chat.send("hi")
+    wait_until(lambda: "half" in live(chat))
+    chat.close()
+    gate.set()
+    chat.wait()
+    assert texts(chat)[-1] == "<p>half whole</p>\n"
 
 
 def test_an_answer_that_was_replaced_does_not_come_back(

@@ -167,7 +167,7 @@ def test_an_interrupt_keeps_what_came(kernel: Kernel, server: Server) -> None:
     thread.start()
     shown = kernel.run("%%uml endless\nHow do I load a model?")
     thread.join()
-    wait_until(lambda: server.model("endless")["active"] == 0, 1)
+    wait_until(lambda: server.model("endless")["active"] == 0, 5)
     assert shown.status == "error"  # cells that were queued after it do not run
     assert shown.text
     assert "stopped" in shown.html

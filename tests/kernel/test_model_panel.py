@@ -134,7 +134,7 @@ def test_what_others_do_is_seen_within_a_second_and_plotted(models: ModelPanel, 
     wait_until(lambda: models.view.samples[: len(before)] == before, 5)  # the past is there again
     assert models.view.samples[-1][1] > 5_000_000
     client.unload("demo")
-    wait_until(lambda: models.view.status["state"] == "available", 1)
+    wait_until(lambda: models.view.status["state"] == "available", 5)
     assert models.view.samples == []
 
 

@@ -133,10 +133,18 @@ class Attachments {
     return item;
   }
 
+  // Whether the model sees images.
+  showSight() {
+    const blind = this.view.model.get('blind');
+    if (blind && this.image === document.activeElement) {
+      this.filter.focus();
+    }
+    this.blind.textContent = this.image.title = blind;
+    this.blind.hidden = !blind;
+    this.image.disabled = Boolean(blind);
+  }
+
   show() {
-    this.blind.textContent = this.image.title = this.view.model.get('blind');
-    this.image.disabled = this.blind.textContent !== '';
-    this.blind.hidden = !this.image.disabled;
     const attached = this.view.model.get('attached');
     this.chips.hidden = attached.length === 0;
     this.chips.replaceChildren(...attached.map(({ name, note }) => {

@@ -18,6 +18,7 @@ class ChatView {
     this.draft = this.input.value = model.get('draft');
     this.settings.show();
     this.attachments.show();
+    this.attachments.showSight();
     this.showTurns();
     this.showHeading();
     this.tell(model.get('notice'));
@@ -105,7 +106,8 @@ class ChatView {
       watch(this.model, ['heading', 'hint'], () => this.showHeading()),
       watch(this.model, ['settings', 'faults', 'models'], () => this.settings.show()),
       watch(this.model, ['variables'], () => this.attachments.showVariables()),
-      watch(this.model, ['attached', 'blind'], () => this.attachments.show()),
+      watch(this.model, ['attached'], () => this.attachments.show()),
+      watch(this.model, ['blind'], () => this.attachments.showSight()),
       sayWhileSeen(this.root, this.id, this.messenger),
       watch(this.model, ['notice'], () => this.refused()),
       watch(this.model, ['draft'], () => this.follow()),

@@ -9,7 +9,7 @@ const OPTIONS = [
   ['n_gpu_layers', 'GPU layers', 'Layers that the GPU computes; -1 is all', { min: -1 }],
   ['keep_alive', 'Keep for', 'Unload after so long without use: seconds, or 10m, 2h; -1 is never', null],
 ];
-const KEEP = [['5m', '5 minutes'], ['30m', '30 minutes'], ['2h', '2 hours'], ['24h', '1 day'], ['-1', 'ever']];
+const KEEP = [['5m', '5 minutes'], ['30m', '30 minutes'], ['2h', '2 hours'], ['24h', '1 day'], ['-1', 'until it is unloaded']];
 
 // Lengths for a slider: sixteen steps from each power of two to the next, as multiples of 256.
 function lengthsUpTo(longest) {

@@ -15,14 +15,15 @@ from jupyter_uml.types import ModelStatus, ServerState
 
 
 class Desk:
-    """Of one panel. Its methods are for the kernel's thread, where the variables are."""
+    """Of one panel. What is about variables is for the kernel's thread, where they are."""
 
     def __init__(self, view: ChatView, client: UniversalClient) -> None:
         self._view, self._client = view, client
         self._waiting: list[Variable | Attached] = []
         self._models: dict[str, ModelStatus] = {}
+        self._heard = 0  # states that were pushed
         self._unfollow: Callable[[], None] | None = None
-        view.observe(lambda _: self._look_at_model(), ["settings", "heading", "models"])
+        view.observe(lambda _: self._look_at_model(), ["settings", "heading"])
 
     def list_models(self) -> None:
         """Ask which there are; returns at once."""
@@ -47,6 +48,7 @@ class Desk:
             InvalidRequest: it cannot be read, the model sees no images, or too much is attached.
         """
         image = image_of(name, data)
+        self._look_at_model()
         if self._view.blind:
             raise InvalidRequest(self._view.blind)
         self._add(image)
@@ -85,7 +87,10 @@ class Desk:
         Raises:
             UmlError: nobody can be asked.
         """
-        self._know(await self._client.aio.models())
+        heard = self._heard
+        rows = await self._client.aio.models()
+        if heard == self._heard:  # else what was pushed meanwhile is newer
+            self._know(rows)
 
     def look(self, seen: bool) -> None:
         """Hear of the models while somebody sees the panel."""
@@ -96,6 +101,7 @@ class Desk:
             self._unfollow = None
 
     def take(self, state: ServerState) -> None:
+        self._heard += 1
         self._know(state.models)
 
     def fail(self, error: UmlError) -> None:
@@ -115,11 +121,12 @@ class Desk:
 
     def _look_at_model(self) -> None:
         """Of a model that is not known, whoever asks it will be told."""
-        model = self._models.get(self._view.settings.get("model") or self._view.heading)
-        blind = ""
-        if model is not None and not _sees(model):
-            blind = f"{model.id} does not see images. Choose a model that does in the settings."
-        self._view.blind = blind
+        with self._view.lock:
+            model = self._models.get(self._view.settings.get("model") or self._view.heading)
+            blind = ""
+            if model is not None and not _sees(model):
+                blind = f"{model.id} does not see images. Choose a model that does in the settings."
+            self._view.blind = blind
 
 
 def _sees(model: ModelStatus) -> bool:

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Reader:
-    """Of one panel, one answer at a time. On the client's thread, where alone the view is changed until it ends.
+    """Of one panel, one answer at a time. On the client's thread, where alone what is said is changed until it ends.
 
     `waits`: whether another one is to be read after this one, so that the panel stays busy in between.
     """

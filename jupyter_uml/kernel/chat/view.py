@@ -6,7 +6,9 @@ messages sent before a view is there are lost. HTML in it has been made by `disp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import RLock
 from typing import Any
 
 import anywidget
@@ -56,6 +58,24 @@ class ChatView(anywidget.AnyWidget):
     notice = traitlets.Unicode("").tag(sync=True)
     draft = traitlets.Unicode("").tag(sync=True)
     heard = traitlets.Int(0).tag(sync=True)
+
+    # The kernel's thread writes here, and the client's, which traitlets knows nothing of. One lock for all panels.
+    lock = RLock()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        with self.lock:
+            super().__setattr__(name, value)
+
+    def set_state(self, sync_data: Told) -> None:
+        """What the page says."""
+        with self.lock:
+            super().set_state(sync_data)
+
+    @contextmanager
+    def hold_sync(self) -> Iterator[None]:
+        """What is changed meanwhile is sent at once."""
+        with self.lock, super().hold_sync():
+            yield
 
     def __init__(self, **state: Any) -> None:
         self._blocks: dict[str, str] = {}

@@ -1,10 +1,11 @@
 /** What can be asked for by name: in the palette, by a keyboard shortcut, from a menu. */
 import { type ICommandPalette, showErrorMessage } from '@jupyterlab/apputils';
 import type { ILauncher } from '@jupyterlab/launcher';
+import type { ITranslator } from '@jupyterlab/translation';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { errorBody, errorTitle } from '../errors';
-import { modelsPicture } from '../icon';
+import { modelsIcon, modelsPicture } from '../icon';
 import { CHAT } from './chat';
 import { modelCommands } from './models';
 import { placeCommands } from './places';
@@ -12,7 +13,7 @@ import type { IArgs, ICommand, IParts } from './plan';
 
 const CATEGORY = 'Models';
 const CARD = 'Chat with a model';
-const CARD_RANK = 1000; // after the kernels
+const CARD_RANK = 1000; // after the usual kernel; the others have none
 
 const ARGS = {
   model: { type: 'string', description: 'Its id; the person is asked without one.' },
@@ -27,10 +28,11 @@ export function addCommands(parts: IParts, palette: ICommandPalette | null): voi
   });
 }
 
-/** A card among those of the notebooks, which is what it makes. */
-export function addCard(launcher: ILauncher | null): void {
+/** A card among those of the notebooks, which is what it makes; JupyterLab calls them so in the person's language. */
+export function addCard(launcher: ILauncher | null, translator: ITranslator | null): void {
+  const category = translator?.load('jupyterlab').__('Notebook') ?? 'Notebook';
   const args = { isLauncher: true };
-  launcher?.add({ command: CHAT, category: 'Notebook', rank: CARD_RANK, args, kernelIconUrl: modelsPicture() });
+  launcher?.add({ command: CHAT, category, rank: CARD_RANK, args, kernelIconUrl: modelsPicture() });
 }
 
 function addCommand({ app }: IParts, command: ICommand): void {
@@ -39,6 +41,7 @@ function addCommand({ app }: IParts, command: ICommand): void {
   app.commands.addCommand(id, {
     label: args => (args.isMenu ? CATEGORY : args.isLauncher ? CARD : args.isPalette ? label : `${CATEGORY}: ${label}`),
     caption,
+    icon: args => (args.isLauncher ? modelsIcon : undefined),
     describedBy: { args: { type: 'object', properties: known } },
     execute: async args => {
       try {

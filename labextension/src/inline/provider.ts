@@ -14,7 +14,7 @@ const DELAY = 90; // milliseconds without a key, after which somebody pauses
 const TIMEOUT = 10_000;
 
 /**
- * `model`: which made the last suggestion; '' where none has yet. `problem`: why there was no suggestion the last time;
+ * `model`: which made the last suggestion; '' where none has, with these settings. `problem`: why there was no suggestion the last time;
  * null: nothing was wrong.
  */
 export interface IInlineStatus {
@@ -65,6 +65,7 @@ export class InlineProvider implements IInlineCompletionProvider {
 
   /** What was suggested is not what would be suggested now, nor by the same model. */
   forget(): void {
+    this._asking?.stop();
     this._known = null;
     this._tell({ ...this._status, model: '' });
   }
