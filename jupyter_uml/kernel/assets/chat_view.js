@@ -13,6 +13,7 @@ class ChatView {
     root.dataset.lmSuppressShortcuts = 'true'; // keys typed here are no commands of JupyterLab
     this.messenger = new Messenger(model, text => this.tell(text));
     this.kept = new Kept(model);
+    this.soon = withTheNextFrame(() => this.showTurns());
     this.build();
     this.stops = this.listen();
     this.draft = this.input.value = model.get('draft');
@@ -27,6 +28,7 @@ class ChatView {
   remove() {
     this.keepDraft();
     this.stops.forEach(stop => stop());
+    this.soon.cancel();
     this.kept.stop();
     this.messenger.remove();
   }
@@ -217,14 +219,6 @@ class ChatView {
 
   tell(text) {
     this.footer.textContent = text || this.model.get('notice') || HINT;
-  }
-
-  // Once for all that changes at the same time.
-  soon() {
-    this.frame ??= requestAnimationFrame(() => {
-      this.frame = undefined;
-      this.showTurns();
-    });
   }
 
   // It stands in the page now, or has another width.

@@ -1,6 +1,7 @@
 // What the widgets' pages are made of. Texts go in by textContent, so none of them can be markup.
 
 const SEEN_INTERVAL = 15_000; // milliseconds, in which a page says that it is still looked at
+const LATEST = 100; // milliseconds, after which a change is shown also without a frame
 
 // Paths of 16 by 16 units, drawn as lines.
 const ICONS = {
@@ -87,6 +88,29 @@ function keepKeys(root) {
       event.stopPropagation();
     }
   });
+}
+
+// Returns a function that has `work` done with the next frame, once for all that changes until then. A page that another
+// window covers may get one frame a second: it does not wait for that.
+function withTheNextFrame(work) {
+  let frame;
+  let timer;
+  const cancel = () => {
+    cancelAnimationFrame(frame);
+    clearTimeout(timer);
+    timer = undefined;
+  };
+  const run = () => {
+    cancel();
+    work();
+  };
+  const soon = () => {
+    if (timer === undefined) {
+      frame = requestAnimationFrame(run);
+      timer = setTimeout(run, LATEST);
+    }
+  };
+  return Object.assign(soon, { cancel });
 }
 
 // Calls `show` when a trait changes. Returns what ends that.

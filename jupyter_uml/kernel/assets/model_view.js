@@ -10,6 +10,7 @@ class ModelView {
     this.id = crypto.randomUUID?.() ?? String(Math.random());
     root.classList.add('uml-view', 'uml-models');
     keepKeys(root);
+    this.soon = withTheNextFrame(() => this.show());
     this.build();
     this.tell(this.silence, '');
     this.messenger = new Messenger(model, text => this.tell(this.silence, text));
@@ -31,7 +32,7 @@ class ModelView {
     this.stops.forEach(stop => stop());
     this.messenger.remove();
     clearTimeout(this.typing);
-    cancelAnimationFrame(this.frame);
+    this.soon.cancel();
   }
 
   // The kernel has come or gone: which of both is found out by asking it.
@@ -156,11 +157,6 @@ class ModelView {
   }
 
   // --- what it shows ----------------------------------------------------------------------------
-
-  soon() {
-    cancelAnimationFrame(this.frame);
-    this.frame = requestAnimationFrame(() => this.show());
-  }
 
   tell(node, text) {
     node.hidden = !text;
